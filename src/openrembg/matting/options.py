@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, cast, get_args
+from typing import Final, Literal, get_args
 
 from PIL import ImageColor
 
@@ -35,7 +35,7 @@ def parse_format(text: str) -> Format:
     name = "jpeg" if name == "jpg" else name
     if name not in FORMATS:
         raise ValueError(f"Invalid format '{echo(text)}'. Allowed formats: PNG, JPEG, WEBP, BMP")
-    return cast(Format, name)
+    return name
 
 
 def parse_color(text: str) -> Rgba:

@@ -1,0 +1,293 @@
+"""From photo and matte to the finished layer: rotate, resize, background, in that order."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from openrembg.matting import parallel
+from openrembg.matting.layer import Layer, Pixels
+from openrembg.matting.options import MAX_SIDE, Options, Rgba
+from openrembg.matting.upsample import resize_axis
+
+WHITE: Rgba = (255, 255, 255, 255)
+BLOCK = 512
+VISIBLE = 13
+
+Deep = NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in output pixels; all zero when there is nothing."""
+
+    top: int
+    left: int
+    width: int
+    height: int
+
+
+def rotated_size(width: int, height: int, angle: float, expand: bool) -> tuple[int, int]:
+    """Return width and height of the canvas after a turn by `angle` degrees."""
+    if angle % 180 == 0 or not expand:
+        return width, height
+    if angle % 90 == 0:
+        return height, width
+    cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
+    return (
+        max(1, math.ceil(width * cos + height * sin - 1e-6)),
+        max(1, math.ceil(width * sin + height * cos - 1e-6)),
+    )
+
+
+def output_size(width: int, height: int, options: Options) -> tuple[int, int]:
+    """Return width and height after the resize of a width x height canvas.
+
+    With one side given the other follows; a side over 10000 scales both down to fit.
+    """
+    w, h = options.w, options.h
+    if w is None and h is None:
+        return width, height
+    if w is not None and h is not None and options.exact_resize:
+        return w, h
+    return _fit(width, height, w or MAX_SIDE, h or MAX_SIDE)
+
+
+def _fit(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
+    if max_width * height <= max_height * width:
+        return max_width, max(1, _divide(height * max_width, width))
+    return max(1, _divide(width * max_height, height)), max_height
+
+
+def _divide(number: int, by: int) -> int:
+    """Return the quotient, rounded half up."""
+    return (2 * number + by) // (2 * by)
+
+
+def rotate(layer: Layer, angle: float, expand: bool) -> Layer:
+    """Turn counter-clockwise; new corners are transparent. Multiples of 90° are transposes.
+
+    With `expand` false a quarter turn keeps the canvas too: what does not fit is cropped, what
+    is missing is transparent.
+    """
+    if angle % 360 == 0:
+        return layer
+    size = rotated_size(layer.width, layer.height, angle, expand)
+    if angle % 90 == 0:
+        turns = int(angle % 360) // 90
+        return Layer(
+            _centre(_quarter(layer.rgb, turns), size), _centre(_quarter(layer.alpha, turns), size)
+        )
+    return _warp(layer, angle, size)
+
+
+def _quarter(plane: Pixels | None, turns: int) -> Pixels | None:
+    if plane is None:
+        return None
+    codes = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+    return np.asarray(cv2.rotate(plane, codes[turns - 1]), np.uint8)
+
+
+def _centre(plane: Pixels | None, size: tuple[int, int]) -> Pixels | None:
+    """Return the plane cropped or padded with zeros, about its centre, to width x height."""
+    if plane is None or plane.shape[1::-1] == size:
+        return plane
+    out = np.zeros((size[1], size[0], *plane.shape[2:]), np.uint8)
+    spans = [_overlap(out.shape[axis], plane.shape[axis]) for axis in (0, 1)]
+    out[spans[0][0], spans[1][0]] = plane[spans[0][1], spans[1][1]]
+    return out
+
+
+def _overlap(outer: int, inner: int) -> tuple[slice, slice]:
+    """Return where two centred lengths overlap, as a slice of each."""
+    length = min(outer, inner)
+    first, second = (outer - length) // 2, (inner - length) // 2
+    return slice(first, first + length), slice(second, second + length)
+
+
+def _warp(layer: Layer, angle: float, size: tuple[int, int]) -> Layer:
+    """Rotate about the centre, block by block: only a block's worth is ever premultiplied."""
+    width, height = size
+    to_source = _inverse_rotation(layer, angle, size)
+    rgb = None if layer.rgb is None else np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8)
+    corners = [(y, x) for y in range(0, height, BLOCK) for x in range(0, width, BLOCK)]
+
+    def fill(index: int) -> None:
+        y, x = corners[index]
+        rows, columns = slice(y, min(height, y + BLOCK)), slice(x, min(width, x + BLOCK))
+        colors, cover = _warp_block(layer, to_source, rows, columns)
+        alpha[rows, columns] = cover
+        if rgb is not None and colors is not None:
+            rgb[rows, columns] = colors
+
+    parallel.run_all(fill, len(corners))
+    return Layer(rgb, alpha)
+
+
+def _inverse_rotation(layer: Layer, angle: float, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the 2x3 matrix from output to source pixel centres, counter-clockwise on screen."""
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    turn = np.array([[cos, -sin], [sin, cos]])
+    middle_out = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
+    middle_in = np.array([(layer.width - 1) / 2, (layer.height - 1) / 2])
+    return np.column_stack([turn, middle_in - turn @ middle_out])
+
+
+def _warp_block(
+    layer: Layer, to_source: NDArray[np.float64], rows: slice, columns: slice
+) -> tuple[Pixels | None, Pixels]:
+    width, height = columns.stop - columns.start, rows.stop - rows.start
+    ends = np.array(
+        [[x, y, 1] for x in (columns.start, columns.stop - 1) for y in (rows.start, rows.stop - 1)]
+    )
+    reached = ends @ to_source.T
+    left, top = np.maximum(np.floor(reached.min(axis=0)).astype(int) - 2, 0)
+    right, bottom = np.ceil(reached.max(axis=0)).astype(int) + 3
+    window = Layer(
+        None if layer.rgb is None else layer.rgb[top:bottom, left:right],
+        None if layer.alpha is None else layer.alpha[top:bottom, left:right],
+    )
+    if right <= 0 or bottom <= 0 or window.width == 0 or window.height == 0:
+        empty = np.zeros((height, width), np.uint8)
+        return (None if layer.rgb is None else np.zeros((height, width, 3), np.uint8)), empty
+    offset = to_source @ np.array([columns.start, rows.start, 1]) - np.array([left, top])
+    matrix = np.column_stack([to_source[:, :2], offset])
+    turned = cv2.warpAffine(
+        _premultiply(window),
+        matrix,
+        (width, height),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    return _straighten(turned)
+
+
+def resize(layer: Layer, width: int, height: int) -> Layer:
+    """Resize on premultiplied colours: by area when a side shrinks, cubic when it grows.
+
+    The two axes are separate passes over stripes and blocks, so that only one intermediate of
+    h x width is ever held.
+    """
+    if (layer.width, layer.height) == (width, height):
+        return layer
+    wide = _resize_rows(layer, width)
+    rgb = None if layer.rgb is None else np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8)
+    blocks = parallel.stripes(width, max(height, layer.height) * 8)
+
+    def stretch(index: int) -> None:
+        block = blocks[index]
+        colors, cover = _straighten(resize_axis(np.ascontiguousarray(wide[:, block]), height, 0))
+        alpha[:, block] = cover
+        if rgb is not None and colors is not None:
+            rgb[:, block] = colors
+
+    parallel.run_all(stretch, len(blocks))
+    return Layer(rgb, alpha)
+
+
+def _resize_rows(layer: Layer, width: int) -> Deep:
+    shape = (layer.height, width) if layer.rgb is None else (layer.height, width, 4)
+    wide = np.empty(shape, np.uint16)
+    stripes = parallel.stripes(layer.height, max(width, layer.width) * 8)
+
+    def widen(index: int) -> None:
+        rows = stripes[index]
+        part = Layer(
+            None if layer.rgb is None else layer.rgb[rows],
+            None if layer.alpha is None else layer.alpha[rows],
+        )
+        wide[rows] = resize_axis(_premultiply(part), width, 1)
+
+    parallel.run_all(widen, len(stripes))
+    return wide
+
+
+def _premultiply(layer: Layer) -> Deep:
+    """Return uint16[h, w, 4], colour x alpha and alpha x 255, or uint16[h, w] for a matte."""
+    assert layer.alpha is not None, "a layer is opaque only after its background"  # noqa: S101
+    cover = np.multiply(layer.alpha, 255, dtype=np.uint16)
+    if layer.rgb is None:
+        return cover
+    deep = np.empty((*layer.alpha.shape, 4), np.uint16)
+    np.multiply(layer.rgb, layer.alpha[..., None], out=deep[..., :3], dtype=np.uint16)
+    deep[..., 3] = cover
+    return deep
+
+
+def _straighten(deep: np.ndarray) -> tuple[Pixels | None, Pixels]:
+    """Return colours uint8[h, w, 3] (None for a matte) and alpha uint8[h, w]."""
+    if deep.ndim == 2:
+        return None, np.asarray(cv2.convertScaleAbs(deep, alpha=1 / 255), np.uint8)
+    cover = deep[..., 3].astype(np.float32)
+    gain = np.divide(255.0, cover, out=np.zeros_like(cover), where=cover > 0)
+    colors = deep[..., :3] * gain[..., None] + np.float32(0.5)
+    np.minimum(colors, 255.0, out=colors)
+    alpha = (cover * np.float32(1 / 255) + np.float32(0.5)).clip(0, 255)
+    return colors.astype(np.uint8), alpha.astype(np.uint8)
+
+
+def lay_on(layer: Layer, color: Rgba) -> Layer:
+    """Return the layer over a plain colour; opaque where the colour is opaque.
+
+    Source: Porter and Duff, "Compositing Digital Images" (1984), the operator *over*.
+    """
+    if layer.alpha is None or layer.rgb is None:
+        return layer
+    rgb = np.empty_like(layer.rgb)
+    opaque = color[3] == 255
+    alpha = None if opaque else np.empty_like(layer.alpha)
+    stripes = parallel.stripes(layer.height, layer.width * 6)
+    ground = np.array(color[:3], np.uint8)
+
+    def cover(index: int) -> None:
+        rows = stripes[index]
+        assert layer.alpha is not None and layer.rgb is not None  # noqa: S101, PT018
+        if alpha is None:
+            rgb[rows] = _over_opaque(layer.rgb[rows], layer.alpha[rows], ground)
+        else:
+            rgb[rows], alpha[rows] = _over(layer.rgb[rows], layer.alpha[rows], color)
+
+    parallel.run_all(cover, len(stripes))
+    return Layer(rgb, alpha)
+
+
+def _over_opaque(rgb: Pixels, alpha: Pixels, ground: Pixels) -> Pixels:
+    share = alpha[..., None]
+    sum_ = np.multiply(rgb, share, dtype=np.uint16)
+    sum_ += np.multiply(ground, 255 - share, dtype=np.uint16)
+    sum_ += 127
+    sum_ //= 255
+    return sum_.astype(np.uint8)
+
+
+def _over(rgb: Pixels, alpha: Pixels, color: Rgba) -> tuple[Pixels, Pixels]:
+    top = alpha.astype(np.float32) / 255
+    below = (1 - top) * (color[3] / 255)
+    total = top + below
+    share = np.divide(top, total, out=np.zeros_like(total), where=total > 0)[..., None]
+    colors = rgb * share + np.array(color[:3], np.float32) * (1 - share)
+    return (colors + 0.5).astype(np.uint8), (total * 255 + 0.5).astype(np.uint8)
+
+
+def flat_color(color: Rgba | None) -> Rgba:
+    """Return the opaque colour that a format without alpha shows behind the subject: over white."""
+    if color is None:
+        return WHITE
+    red, green, blue, alpha = color
+    mixed = [_divide(part * alpha + 255 * (255 - alpha), 255) for part in (red, green, blue)]
+    return (mixed[0], mixed[1], mixed[2], 255)
+
+
+def foreground_box(alpha: Pixels) -> Box:
+    """Return the rectangle around everything at least 5 % visible in uint8[h, w]."""
+    rows = np.flatnonzero(cv2.reduce(alpha, 1, cv2.REDUCE_MAX).ravel() >= VISIBLE)
+    if rows.size == 0:
+        return Box(0, 0, 0, 0)
+    columns = np.flatnonzero(cv2.reduce(alpha, 0, cv2.REDUCE_MAX).ravel() >= VISIBLE)
+    top, left = int(rows[0]), int(columns[0])
+    return Box(top, left, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
