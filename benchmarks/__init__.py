@@ -1,0 +1,1 @@
+"""Side-by-side measurements of openrembg and the unmodified peer `rembg`."""

@@ -1,0 +1,120 @@
+"""`./run bench`: our library and server beside the unmodified peer, as tables."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.library import latency_table, measure_library, parts_table
+from benchmarks.machine import machine_facts, noise
+from benchmarks.peer import BENCH, prepare_peer
+from benchmarks.rates import (
+    CLIENTS,
+    big_table,
+    measure_big_uploads,
+    measure_rates,
+    rate_table,
+)
+from benchmarks.table import table
+from benchmarks.warm_start import measure_warm_start, warm_start_table
+
+PHOTOS: Final = BENCH / "photos"
+SIZES: Final = (1.0, 9.0, 40.0, 100.0)
+QUICK_SIZES: Final = (1.0, 9.0)
+NOTE: Final = """\
+Medians, with the lowest and highest value in brackets. Both sides take turns within one run, so
+a machine that is busy slows both down; still, trust ratios more than times, and no difference
+that is smaller than the spread."""
+
+
+def sizes(text: str) -> tuple[float, ...]:
+    """Parse `1,9,40`; raises argparse's error for anything that is no size up to 100."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"no list of megapixels: {text!r}") from None
+    if not all(0 < size <= 100 for size in found):
+        raise argparse.ArgumentTypeError("megapixels lie over 0 and up to 100")
+    return found
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """Parse the command line; no part named means all of them."""
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1 and 9 MP, few rounds: minutes")
+    parser.add_argument("--library", action="store_true", help="latency of one photo at a time")
+    parser.add_argument(
+        "--server", "--load", action="store_true", help="rate and memory of the servers"
+    )
+    parser.add_argument("--setup", action="store_true", help="warm start of our server")
+    parser.add_argument("--megapixels", type=sizes, help="sizes of the photos, as 1,9,40,100")
+    parser.add_argument("--repeats", type=int, help="measure each size so often")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value here too")
+    chosen = parser.parse_args(words)
+    if not (chosen.library or chosen.server or chosen.setup):
+        chosen.library = chosen.server = chosen.setup = True
+    return chosen
+
+
+def main() -> int:
+    """Measure what was asked for and print it."""
+    chosen = arguments(sys.argv[1:])
+    facts = machine_facts()
+    print(table(("machine", "this run"), list({**facts, "before": noise()}.items())), end="\n\n")
+    print(NOTE, end="\n\n", flush=True)
+    report: dict[str, Any] = {"machine": facts}
+    try:
+        prepare_peer()
+        for part, measure in (("library", _library), ("server", _server), ("setup", _setup)):
+            if getattr(chosen, part):
+                report[part] = measure(chosen)
+    except BenchmarkFailed as error:
+        print(f"The benchmark failed: {error}", file=sys.stderr)
+        return 1
+    print(f"At the end: {noise()}.")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1))
+    return 0
+
+
+def _library(chosen: argparse.Namespace) -> dict[str, Any]:
+    megapixels = chosen.megapixels or (QUICK_SIZES if chosen.quick else SIZES)
+    result = measure_library(PHOTOS, megapixels, chosen.repeats or (3 if chosen.quick else None))
+    sides = (("ours", result.our_facts), ("peer", result.peer_facts))
+    print("## One photo at a time\n")
+    for side, facts in sides:
+        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        print(f"{side}: {facts['provider']}; {versions}")
+    print("\n" + latency_table(result.rows), end="\n\n")
+    print("### Where our time goes (decode and matte overlap)\n")
+    print(parts_table(result.rows), end="\n\n", flush=True)
+    return asdict(result)
+
+
+def _server(chosen: argparse.Namespace) -> dict[str, Any]:
+    clients, rounds, seconds = ((1, 16), 1, 4.0) if chosen.quick else (CLIENTS, 3, 6.0)
+    print("## Concurrent clients, 1 MP each (our server as shipped, colours estimated)\n")
+    streams = measure_rates(PHOTOS, clients, chosen.repeats or rounds, seconds)
+    print(rate_table(streams), end="\n\n", flush=True)
+    if chosen.quick:
+        return {"rates": [asdict(stream) for stream in streams]}
+    print("## 16 clients with 50 MP each\n", flush=True)
+    big = measure_big_uploads(PHOTOS)
+    print(big_table(big), end="\n\n", flush=True)
+    return {
+        name: [asdict(one) for one in found] for name, found in (("rates", streams), ("big", big))
+    }
+
+
+def _setup(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## Warm start of our server\n")
+    start = measure_warm_start(PHOTOS, chosen.repeats or (2 if chosen.quick else 5))
+    print(warm_start_table(start), end="\n\n", flush=True)
+    return asdict(start)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
