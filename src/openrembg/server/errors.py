@@ -1,0 +1,184 @@
+"""What the server answers when it does not answer with a picture.
+
+    PublicError                     a status, a stable code, a public message; the log detail apart
+    ├── InvalidRequest         400  fields that are wrong, one FieldError each
+    ├── BadRequest             400  wrong as a whole, for instance in its Host header
+    ├── BothCredentials        400  an API key and a user token at once
+    ├── InvalidKey             401
+    ├── InvalidToken           401
+    ├── NotFound               404
+    ├── MethodNotAllowed       405
+    ├── BodyTooLarge           413
+    ├── TooFast                429  the short-term limit; says when to come back
+    ├── DailyLimit             429
+    ├── ClientGone             499  nobody is left to answer; the status is for the log alone
+    ├── Internal               500
+    └── Unavailable            503  says when to come back
+        ├── Busy                    the queue is full, or the wait in it was too long
+        ├── NotReady                the model is still loading, or did not load
+        └── SpoolFull               no room for another upload
+
+The messages that the API contract fixes are here, byte for byte.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from openrembg.matting.errors import FieldError
+
+MULTIPLE = "Multiple validation errors"
+
+
+class PublicError(Exception):
+    """An answer that is an error. `detail` goes to the log, never to the client."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    message: ClassVar[str] = "Internal server error"
+
+    def __init__(self, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail or self.message)
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, object]:
+        """Return the error as the contract's JSON says it, without code and request id."""
+        return {"error": self.message, "status": self.status}
+
+
+class InvalidRequest(PublicError):
+    """One or more fields are wrong."""
+
+    status = 400
+    code = "invalid_request"
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__(", ".join(sorted({error.field for error in errors})))
+        self.errors = errors
+
+    def body(self) -> dict[str, object]:
+        """Return one field's error flat, several as details."""
+        if len(self.errors) == 1:
+            only = self.errors[0]
+            return {"error": only.message, "field": only.field, "status": self.status}
+        details = [{"field": error.field, "message": error.message} for error in self.errors]
+        return {"error": MULTIPLE, "details": details, "status": self.status}
+
+
+class BadRequest(PublicError):
+    """A request that is wrong as a whole, for instance in its Host header."""
+
+    status = 400
+    code = "bad_request"
+    message = "Bad request"
+
+
+class BothCredentials(PublicError):
+    """Two answers to the question who is asking."""
+
+    status = 400
+    code = "both_credentials"
+    message = "This is a mistake: Cannot use both API key and user token"
+
+
+class InvalidKey(PublicError):
+    """No account has this key."""
+
+    status = 401
+    code = "invalid_api_key"
+    message = "invalid api key"
+
+
+class InvalidToken(PublicError):
+    """No user has this token."""
+
+    status = 401
+    code = "invalid_user_token"
+    message = "invalid user token"
+
+
+class NotFound(PublicError):
+    """No such route."""
+
+    status = 404
+    code = "not_found"
+    message = "Not found"
+
+
+class MethodNotAllowed(PublicError):
+    """The route is there, for other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+    message = "Method not allowed"
+
+
+class BodyTooLarge(PublicError):
+    """More bytes than any request may have."""
+
+    status = 413
+    code = "body_too_large"
+    message = "Request body is too large"
+
+
+class TooFast(PublicError):
+    """More requests a minute than the caller may send."""
+
+    status = 429
+    code = "rate_limited"
+    message = "You're making requests too quickly, Please Upgrade or slow down."
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after_s)})
+
+
+class DailyLimit(PublicError):
+    """All of an anonymous caller's cut-outs of the day are used."""
+
+    status = 429
+    code = "daily_limit"
+    message = "You've reached your daily limit. Please sign up for more access."
+
+
+class ClientGone(PublicError):
+    """The client hung up before its picture was ready."""
+
+    status = 499
+    code = "client_gone"
+    message = "Client closed the request"
+
+
+class Internal(PublicError):
+    """Our fault."""
+
+
+class Unavailable(PublicError):
+    """Not now. Says after how many seconds to come back."""
+
+    status = 503
+    code = "unavailable"
+    message = "The service is not available right now. Please try again shortly."
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 5) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class Busy(Unavailable):
+    """Every worker is busy and the queue is full or slow."""
+
+    code = "busy"
+    message = "The service is busy right now. Please try again shortly."
+
+
+class NotReady(Unavailable):
+    """There is no model to answer with."""
+
+    code = "not_ready"
+    message = "The service is not ready yet. Please try again shortly."
+
+
+class SpoolFull(Unavailable):
+    """There is no room for another upload."""
+
+    code = "spool_full"
+    message = "The service cannot take more uploads right now. Please try again shortly."

@@ -1,0 +1,98 @@
+"""The one model that this server answers with: loaded once, in the background, never twice."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from openrembg.matting.errors import MattingError
+from openrembg.matting.matter import Matter
+from openrembg.matting.runtime import load_matter
+from openrembg.matting.weights import find_weights
+from openrembg.server.errors import NotReady
+from openrembg.server.settings import Settings
+
+logger = logging.getLogger("openrembg.inference")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What /ready says. reason: why it failed. The three before it are empty until it is ready."""
+
+    status: Literal["loading", "ready", "failed"]
+    model: str = ""
+    provider: str = ""
+    precision: str = ""
+    reason: str = ""
+
+
+class Backend:
+    """Loads a Matter in a thread of its own and hands it out once it is warm."""
+
+    def __init__(self, load: Callable[[], Matter]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._matter: Matter | None = None
+        self._state = State("loading")
+
+    def start(self) -> None:
+        """Begin to load, unless that has begun already."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="load-model", daemon=True)
+                self._thread.start()
+
+    def wait(self, timeout_s: float | None = None) -> State:
+        """Return the state when loading has ended one way or the other, or time is up."""
+        self.start()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._state
+
+    def state(self) -> State:
+        """Return how loading stands."""
+        return self._state
+
+    def matter(self) -> Matter:
+        """Return the loaded Matter. Raises NotReady while there is none."""
+        self.start()
+        if self._matter is None:
+            raise NotReady(self._state.reason or self._state.status)
+        return self._matter
+
+    def _run(self) -> None:
+        try:
+            matter = self._load()
+        except MattingError as error:
+            self._fail(str(error))
+        except Exception:
+            logger.exception("The model did not load")
+            self._fail("The model did not load; the server's log says why.")
+        else:
+            self._matter = matter
+            # A provider's last word is its precision: `OpenVINO CPU bf16`.
+            precision = matter.provider.rpartition(" ")[2]
+            self._state = State("ready", matter.model, matter.provider, precision)
+            fields = {"model": matter.model, "provider": matter.provider}
+            logger.info("The model is loaded and warm", extra={"fields": fields})
+
+    def _fail(self, reason: str) -> None:
+        self._state = State("failed", reason=reason)
+        logger.error("The server has no model", extra={"fields": {"reason": reason}})
+
+
+def backend_for(settings: Settings) -> Backend:
+    """Return the backend that the settings ask for, not started yet."""
+
+    def load() -> Matter:
+        weights = find_weights(settings.model, settings.models_folder)
+        return load_matter(
+            weights,
+            provider=settings.provider,
+            precision=settings.precision,
+            threads=settings.threads,
+        )
+
+    return Backend(load)
