@@ -1,0 +1,312 @@
+"""Serve a WSGI application over HTTP: waitress with our own limits.
+
+waitress does the protocol; the modules beside this one add to its classes:
+`http_request` (which bodies are taken), `spool` (where they lie), `http_response` (the error shape,
+large answers) and `connection` (answers before the body was read, deadlines). This one listens,
+runs the main loop and ends it on SIGTERM.
+"""
+
+import contextlib
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
+from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
+
+from openrembg.server.connection import Connection
+from openrembg.server.http_request import Reception
+from openrembg.server.spool import Budget
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+# Answers before the body need no inference, so a few threads of their own never wait for it.
+EARLY_THREADS = 2
+MAX_HEADER_BYTES = 32 * 1024
+# 256 KiB a read: a 50 MiB upload takes 200 turns of the loop, not waitress' 6400.
+RECV_BYTES = 256 * 1024
+# Finished answers wait in memory up to this, beyond it in temporary files.
+HELD_ANSWER_BYTES = 256 * MIB
+# A connection may need a socket, a file for its body and one for its answer.
+FILES_PER_CONNECTION = 3
+
+
+class ServeError(Exception):
+    """The server cannot start; the message is a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """Where to listen, and the limits."""
+
+    host: str
+    port: int
+    threads: int
+    connection_limit: int = 1000
+    body_cap_bytes: int = 64 * MIB
+    spool_budget_bytes: int = 2048 * MIB
+    spool_dir: Path | None = None
+    drain_bytes: int = 64 * MIB
+    drain_s: float = 5.0
+    shutdown_s: float = 30.0
+    channel_timeout_s: float = 60.0
+
+
+class Listener(TcpWSGIServer):  # type: ignore[misc]
+    """One listening socket; a host name with two addresses has two."""
+
+    channel_class = Connection
+
+    def __init__(self, server: "Server", adj: Adjustments, address: Any) -> None:
+        config = server.config
+        self.reception = server.reception
+        self.held_answers = server.held_answers
+        self.drain_bytes = config.drain_bytes
+        self.drain_s = config.drain_s
+        self.stopping = False
+        self._early = server.early
+        super().__init__(
+            server.application,
+            map=server.sockets,
+            dispatcher=server.workers,
+            adj=adj,
+            sockinfo=address,
+        )
+
+    def add_task(self, connection: Connection) -> None:
+        """Queue a connection's first waiting request."""
+        early = connection.requests[0].answered_early
+        (self._early if early else self.task_dispatcher).add_task(connection)
+
+    def maintenance(self, now: float) -> None:
+        """Do nothing: waitress calls this only while it listens, so the loop calls sweep()."""
+
+    def sweep(self, now: float) -> None:
+        """Close the connections whose time is up, and when stopping those that are idle."""
+        for connection in list(self.active_channels.values()):
+            if connection.has_expired(now) or (self.stopping and connection.is_idle):
+                connection.will_close = True
+
+    def stop_accepting(self) -> None:
+        """Take the clients that are already waiting, then close the listening socket."""
+        before = -1
+        while before != len(self.active_channels):
+            before = len(self.active_channels)
+            self.handle_accept()
+        self.stopping = True
+        # Not self.close(): that would close the trigger too, which workers still use.
+        wasyncore.dispatcher.close(self)
+
+
+class Server:
+    """A server that listens once it is made; run() serves until stop() is called.
+
+    Raises ServeError when it cannot listen.
+    """
+
+    def __init__(self, application: WSGIApplication, config: ServeConfig) -> None:
+        self.application = application
+        self.config = config
+        self.sockets: dict[int, Any] = {}
+        self.held_answers = Budget(HELD_ANSWER_BYTES)
+        self.reception = Reception(
+            Budget(config.spool_budget_bytes), config.spool_dir, config.body_cap_bytes
+        )
+        self.workers = ThreadedTaskDispatcher()
+        self.early = ThreadedTaskDispatcher()
+        self._make_spool_dir()
+        self._listeners = self._listen()
+        self.port: int = int(self._listeners[0].effective_port)
+        self._stop_asked = False
+        self._ended = False
+        self._stop_deadline: float | None = None
+        # The loop wakes for every event; this is only how late a deadline may be noticed.
+        self._turn_s = min(1.0, config.channel_timeout_s / 4, config.drain_s / 4)
+        self._next_sweep = 0.0
+
+    @property
+    def url(self) -> str:
+        """The address for people, with the real port when the configured one is 0."""
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return f"http://{host}:{self.port}"
+
+    def run(self) -> None:
+        """Serve until stop() is called and the requests in flight are finished."""
+        self.workers.set_thread_count(self.config.threads)
+        self.early.set_thread_count(EARLY_THREADS)
+        try:
+            while not self._is_finished():
+                self._turn(self._turn_s)
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Ask run() to end; from any thread or signal handler, any number of times."""
+        self._stop_asked = True
+        if not self._ended:
+            self._listeners[0].pull_trigger()
+
+    def _make_spool_dir(self) -> None:
+        if self.config.spool_dir is None:
+            return
+        try:
+            self.config.spool_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServeError(
+                f"Cannot use {self.config.spool_dir} for uploads: {error.strerror}."
+            ) from error
+
+    def _listen(self) -> list[Listener]:
+        where = f"{self.config.host}:{self.config.port}"
+        try:
+            adj = _adjustments(self.config)
+        except ValueError as error:
+            raise ServeError(f"Cannot listen on {where}: no such host or port.") from error
+        try:
+            return [Listener(self, adj, address) for address in adj.listen]
+        except OSError as error:
+            wasyncore.close_all(self.sockets)
+            reason = error.strerror or str(error)
+            raise ServeError(f"Cannot listen on {where}: {reason}.") from error
+
+    def _turn(self, timeout_s: float) -> None:
+        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self.sockets, count=1)
+        now = time.time()
+        if self._stop_asked and self._stop_deadline is None:
+            self._begin_to_stop(now)
+        if now >= self._next_sweep:
+            self._next_sweep = now + self._turn_s
+            self._sweep(now)
+
+    def _begin_to_stop(self, now: float) -> None:
+        self._stop_deadline = now + self.config.shutdown_s
+        self._turn_s = min(self._turn_s, 0.1)
+        for listener in self._listeners:
+            listener.stop_accepting()
+        # Requests that have reached this machine are served: read them before sweeping.
+        wasyncore.loop(timeout=0, use_poll=True, map=self.sockets, count=1)
+        self._next_sweep = now
+
+    def _sweep(self, now: float) -> None:
+        for listener in self._listeners:
+            listener.sweep(now)
+
+    def _is_finished(self) -> bool:
+        if self._stop_deadline is None:
+            return False
+        if time.time() >= self._stop_deadline:
+            log.warning("Stopping with %d connections unfinished", len(self._connections()))
+            return True
+        return not (self._connections() or _is_busy(self.workers) or _is_busy(self.early))
+
+    def _connections(self) -> list[Connection]:
+        return [
+            connection
+            for listener in self._listeners
+            for connection in listener.active_channels.values()
+        ]
+
+    def _end(self) -> None:
+        for dispatcher in (self.workers, self.early):
+            dispatcher.shutdown(timeout=0.5)
+        for connection in self._connections():
+            connection.handle_close()
+        self._ended = True
+        for listener in self._listeners:
+            wasyncore.dispatcher.close(listener)
+            # A worker that is still running will pull the trigger; its number must not
+            # belong to another file by then.
+            if not (self.workers.threads or self.early.threads):
+                listener.trigger.close()
+
+
+def serve(
+    application: WSGIApplication,
+    config: ServeConfig,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> int:
+    """Serve `application` until SIGTERM or SIGINT; return the process's exit code.
+
+    `on_ready` gets the server's URL once it listens. The first signal stops accepting and lets
+    the requests in flight finish for up to `shutdown_s`; a second one exits at once. Raises
+    ServeError when the server cannot start.
+    """
+    _allow_open_files(config.connection_limit * FILES_PER_CONNECTION + 256)
+    server = Server(application, config)
+    with _stopped_by_signals(server):
+        if on_ready is not None:
+            on_ready(server.url)
+        server.run()
+    return 0
+
+
+def _adjustments(config: ServeConfig) -> Adjustments:
+    adj = Adjustments(
+        host=config.host,
+        port=config.port,
+        asyncore_use_poll=True,
+        ident=None,
+        server_name="localhost",
+        # X-Forwarded-For and the like: the application knows which proxies it trusts.
+        clear_untrusted_proxy_headers=False,
+        max_request_header_size=MAX_HEADER_BYTES,
+        max_request_body_size=sys.maxsize,  # http_request.py has the cap
+        recv_bytes=RECV_BYTES,
+    )
+    adj.channel_timeout = config.channel_timeout_s  # the constructor makes it an int
+    # waitress counts every entry of its map: also each listener and its trigger.
+    adj.connection_limit = config.connection_limit + 2 * len(adj.listen)
+    return adj
+
+
+def _is_busy(dispatcher: ThreadedTaskDispatcher) -> bool:
+    with dispatcher.lock:
+        return bool(dispatcher.queue) or dispatcher.active_count > 0
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files; many systems start with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: Server) -> Iterator[None]:
+    """Stop the server on SIGTERM and SIGINT; outside the main thread there are no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGTERM, signal.SIGINT)
+    asked = False
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        server.stop()
+
+    previous = {number: signal.signal(number, on_signal) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

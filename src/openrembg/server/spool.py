@@ -1,0 +1,99 @@
+"""Where request bodies lie while they are received and served, and how much may lie there."""
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+
+# Bodies up to this size stay in memory: a form without a photo never touches the disk.
+MEMORY_BYTES = 64 * 1024
+# A chunked body does not say how long it will be, so it reserves in steps of this size.
+STEP_BYTES = 1024 * 1024
+
+
+class SpoolFull(Exception):
+    """The budget has no room for more bytes."""
+
+
+class BodyTooLarge(Exception):
+    """A body grew over the cap while it arrived."""
+
+
+class Budget:
+    """Count bytes that are held, up to a limit; safe to use from several threads."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self.used_bytes = 0
+
+    def reserve(self, size: int) -> bool:
+        """Take `size` bytes, or return False and take nothing when they do not fit."""
+        with self._lock:
+            if self.used_bytes + size > self._limit_bytes:
+                return False
+            self.used_bytes += size
+            return True
+
+    def release(self, size: int) -> None:
+        """Give `size` bytes back."""
+        with self._lock:
+            self.used_bytes -= size
+
+
+class SpooledBody:
+    """Hold one request body: in memory while it is small, then in an unnamed temporary file.
+
+    It has the methods that waitress' receivers ask of a buffer. The file has no name (O_TMPFILE),
+    so nothing is left behind even when the process is killed.
+    """
+
+    def __init__(
+        self, budget: Budget, directory: Path | None, *, cap_bytes: int, reserved_bytes: int = 0
+    ) -> None:
+        self._budget = budget
+        self._cap_bytes = cap_bytes
+        self._reserved_bytes = reserved_bytes
+        self._size = 0
+        self._closed = False
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
+            max_size=MEMORY_BYTES, dir=directory
+        )
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, data: bytes) -> None:
+        """Write `data` at the end; raise BodyTooLarge, SpoolFull, or OSError (disk full).
+
+        After close() it does nothing: the client left while its bytes were being taken in.
+        """
+        if self._closed:
+            return
+        size = self._size + len(data)
+        if size > self._cap_bytes:
+            raise BodyTooLarge
+        self._reserve_up_to(size)
+        self._file.write(data)
+        self._size = size
+
+    def getfile(self) -> IO[bytes]:
+        """Return the body as a file, at its beginning."""
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        """Delete the bytes and give the reservation back; a second call does nothing."""
+        self._closed = True
+        self._file.close()
+        reserved_bytes, self._reserved_bytes = self._reserved_bytes, 0
+        self._budget.release(reserved_bytes)
+
+    def _reserve_up_to(self, size: int) -> None:
+        missing = size - self._reserved_bytes
+        if missing <= 0:
+            return
+        step = max(missing, STEP_BYTES)
+        if not self._budget.reserve(step):
+            raise SpoolFull
+        self._reserved_bytes += step
