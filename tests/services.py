@@ -1,0 +1,175 @@
+"""Real services for the tests: our server as a process of its own, and Redis.
+
+Each is started on a free port of 127.0.0.1, is known by its process id, and is ended by it.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 60.0
+STOP_S = 30.0
+HOST = "127.0.0.1"
+NO_LIMITS = {"OPENREMBG_ANONYMOUS_PER_MINUTE": "-1", "OPENREMBG_ANONYMOUS_PER_DAY": "-1"}
+# What a developer's shell may hold and a test must not depend on.
+OURS = ("OPENREMBG_", "REDIS_URL", "DATABASE_URL", "SECRET_KEY", "DJANGO_", "HTTP_PROXY")
+
+
+class NotStarted(Exception):
+    """A service that did not come up; the message ends with its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running process. log: what it wrote to standard output and error."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """The address that an HTTP client asks, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that the process and its children hold now."""
+        return sum(_status_bytes(pid, "VmRSS") for pid in self._family())
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that they have held since they began or since `forget_peak`."""
+        return sum(_status_bytes(pid, "VmHWM") for pid in self._family())
+
+    def forget_peak(self) -> None:
+        """Let `peak_bytes` begin anew (proc(5), clear_refs)."""
+        for pid in self._family():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def text(self) -> str:
+        """What the service has logged so far."""
+        return self.log.read_text("utf-8", errors="replace")
+
+    def _family(self) -> list[int]:
+        pids = [self.process.pid]
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                pids += [int(child) for child in task.read_text().split()]
+        return pids
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def openrembg_server(folder: Path, environment: Mapping[str, str] = NO_LIMITS) -> Iterator[Service]:
+    """Run `openrembg serve` with its data in `folder`; it must end well when it is asked to."""
+    port = free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "openrembg", "serve", "--host", HOST, "--port", str(port)]
+    with _process(
+        command, folder, port, {**clean, "OPENREMBG_DATA_DIR": str(folder / "data"), **environment}
+    ) as service:
+        _wait(service, lambda: _is_ready(service.url))
+        yield service
+        assert service.process.poll() is None, f"the server died:\n{service.text()}"
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(STOP_S) == 0, f"the server ended badly:\n{service.text()}"
+        assert "Traceback" not in service.text(), f"an exception got out:\n{service.text()}"
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Service]:
+    """Run an empty redis-server that writes nothing to disk."""
+    port = free_port()
+    command = [program("redis-server"), "--bind", HOST, "--port", str(port)]
+    command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with _process(command, folder, port, dict(os.environ)) as service:
+        _wait(service, lambda: _pings(port))
+        yield service
+
+
+def program(*names: str) -> str:
+    """Return the path of the first of these programs that is installed.
+
+    Raises NotStarted when there is none: a test without its service fails, it is not skipped.
+    """
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise NotStarted(f"{names[0]} is not installed; `./run test` installs it or says how.")
+
+
+@contextmanager
+def _process(
+    command: list[str], folder: Path, port: int, environment: dict[str, str]
+) -> Iterator[Service]:
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Service(process, port, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(service: Service, is_up: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_S
+    while not is_up():
+        if service.process.poll() is not None:
+            raise NotStarted(f"It ended with {service.process.returncode}:\n{service.text()}")
+        if time.monotonic() > deadline:
+            raise NotStarted(f"It was not ready within {START_S:.0f} s:\n{service.text()}")
+        time.sleep(0.05)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+
+
+def _pings(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _status_bytes(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
