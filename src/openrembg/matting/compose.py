@@ -257,12 +257,19 @@ def lay_on(layer: Layer, color: Rgba) -> Layer:
 
 
 def _over_opaque(rgb: Pixels, alpha: Pixels, ground: Pixels) -> Pixels:
-    share = alpha[..., None]
-    sum_ = np.multiply(rgb, share, dtype=np.uint16)
-    sum_ += np.multiply(ground, 255 - share, dtype=np.uint16)
-    sum_ += 127
-    sum_ //= 255
-    return sum_.astype(np.uint8)
+    """Return alpha x rgb + (1 - alpha) x ground, rounded, in 16-bit integers.
+
+    (x + 128 + (x + 128) / 256) / 256 is x / 255 rounded, for every 16-bit product of two bytes
+    (Blinn, "Three Wrongs Make a Right", IEEE CG&A 1995).
+    """
+    rest = np.arange(255, -1, -1, dtype=np.uint16)
+    behind = [cv2.LUT(alpha, rest * np.uint16(part)) for part in ground]
+    mixed = np.asarray(cv2.merge(behind), np.uint16)
+    mixed += np.multiply(rgb, cv2.merge([alpha, alpha, alpha]), dtype=np.uint16)
+    mixed += 128
+    mixed += mixed >> 8
+    mixed >>= 8
+    return mixed.astype(np.uint8)
 
 
 def _over(rgb: Pixels, alpha: Pixels, color: Rgba) -> tuple[Pixels, Pixels]:
@@ -285,9 +292,9 @@ def flat_color(color: Rgba | None) -> Rgba:
 
 def foreground_box(alpha: Pixels) -> Box:
     """Return the rectangle around everything at least 5 % visible in uint8[h, w]."""
-    rows = np.flatnonzero(cv2.reduce(alpha, 1, cv2.REDUCE_MAX).ravel() >= VISIBLE)
+    rows = np.flatnonzero(alpha.max(axis=1) >= VISIBLE)
     if rows.size == 0:
         return Box(0, 0, 0, 0)
-    columns = np.flatnonzero(cv2.reduce(alpha, 0, cv2.REDUCE_MAX).ravel() >= VISIBLE)
+    columns = np.flatnonzero(alpha.max(axis=0) >= VISIBLE)
     top, left = int(rows[0]), int(columns[0])
     return Box(top, left, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)

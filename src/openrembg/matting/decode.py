@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import simplejpeg
 from isal import isal_zlib
-from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -19,13 +18,14 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from openrembg.matting import libwebp
+from openrembg.matting.downsample import downsample
 from openrembg.matting.errors import ImageTooLarge, UndecodableImage, UnsupportedImage
+from openrembg.matting.layer import Pixels
 from openrembg.matting.options import MAX_SIDE, Format
 
 MAX_JPEG_SCANS: Final = 64
+SCALED_DECODE_PIXELS: Final = 4_000_000
 ORIENTATION_TAG: Final = 0x0112
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +239,16 @@ class Source:
             self._photo = None
 
     def scaled(self, side: int) -> Pixels:
-        """Return the whole photo squeezed to uint8[side, side, 3], by area.
+        """Return the whole photo squeezed to uint8[side, side, 3].
+
+        A large JPEG is decoded a second time, small, so that a network need not wait for the
+        full decode that runs beside it; for a small one that would only cost.
 
         Raises UndecodableImage.
         """
-        small = self._decode(side, side) if self.scales_cheaply else self.photo()
-        return shrink(small.rgb, side, side)
+        beside = self.scales_cheaply and self.header.pixels >= SCALED_DECODE_PIXELS
+        photo = self._decode(side, side) if beside else self.photo()
+        return downsample(photo.rgb, side, side)
 
     def _decode(self, min_width: int, min_height: int) -> Photo:
         try:
@@ -252,25 +256,6 @@ class Source:
         except Exception as error:  # the codecs raise anything on hostile bytes
             raise UndecodableImage from error
         return _turn(photo, self.header.orientation)
-
-
-def shrink(rgb: Pixels, width: int, height: int) -> Pixels:
-    """Squeeze uint8[h, w, 3] to uint8[height, width, 3].
-
-    By area; a photo far larger than the target is thinned first, which keeps every sample from
-    the whole area but reads a fraction of the memory.
-    """
-    step = max(1, min(rgb.shape[1] // (width * 4), rgb.shape[0] // (height * 4)))
-    thin = rgb[::step, ::step]
-    enlarges = thin.shape[0] < height or thin.shape[1] < width
-    return np.asarray(
-        cv2.resize(
-            np.ascontiguousarray(thin),
-            (width, height),
-            interpolation=cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA,
-        ),
-        np.uint8,
-    )
 
 
 def _decode(data: bytes, header: Header, min_width: int, min_height: int) -> Photo:

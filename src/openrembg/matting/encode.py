@@ -233,8 +233,8 @@ def encode_bmp(layer: Layer) -> bytes:
         assert layer.alpha is not None  # noqa: S101
         rows[:, :row_bytes] = layer.alpha[::-1]
     else:
-        target = rows[:, :row_bytes].reshape(layer.height, layer.width, 3)
-        np.copyto(target, layer.rgb[::-1, :, ::-1])
+        bgr = cv2.cvtColor(np.ascontiguousarray(layer.rgb), cv2.COLOR_RGB2BGR)
+        rows[::-1, :row_bytes] = bgr.reshape(layer.height, row_bytes)
     palette = np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(256, 4)
     palette[:, 3] = 0
     colors = palette.tobytes() if grey else b""

@@ -7,22 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openrembg.matting import parallel
+from openrembg.matting.downsample import downsample
 from openrembg.matting.layer import Pixels
 
-WORKING_SIDE = 256
+WORKING_SIDE = 192
 COARSE_BLUR = 0.25
 FINE_BLUR = 0.02
 TILE = 128
 
 Floats = NDArray[np.float32]
+Shorts = NDArray[np.int16]
+
+_SHARES = np.round(np.arange(256) * (128 / 255)).astype(np.int16)
 
 
 @dataclass(frozen=True, slots=True)
 class _Guess:
-    """Smooth guesses at working size. foreground, background: float32[h, w, 3] in 0..255."""
+    """Smooth guesses at working size. foreground, background: uint8[h, w, 3]."""
 
-    foreground: Floats
-    background: Floats
+    foreground: Pixels
+    background: Pixels
 
 
 def estimate_foreground(rgb: Pixels, alpha: Pixels) -> Pixels:
@@ -51,8 +55,7 @@ def _soft_tiles(alpha: Pixels) -> list[tuple[slice, slice]]:
     tiles = []
     for top in range(0, height, TILE):
         rows = slice(top, min(height, top + TILE))
-        low = cv2.reduce(alpha[rows], 0, cv2.REDUCE_MIN)[0]
-        high = cv2.reduce(alpha[rows], 0, cv2.REDUCE_MAX)[0]
+        low, high = alpha[rows].min(axis=0), alpha[rows].max(axis=0)
         starts = np.arange(0, width, TILE)
         mixed = (np.minimum.reduceat(low, starts) < 255) & (np.maximum.reduceat(high, starts) > 0)
         tiles += [(rows, slice(int(left), min(width, int(left) + TILE))) for left in starts[mixed]]
@@ -63,21 +66,14 @@ def _guess(rgb: Pixels, alpha: Pixels) -> _Guess:
     height, width = alpha.shape
     scale = min(1.0, WORKING_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    photo = _small(rgb, size).astype(np.float32)
-    cover = (_small(alpha, size).astype(np.float32) / 255.0)[..., None]
+    photo = downsample(rgb, *size).astype(np.float32)
+    cover = (downsample(alpha, *size).astype(np.float32) / 255.0)[..., None]
     background = _fill(photo, 1.0 - cover, COARSE_BLUR)
     foreground = _blend(photo, cover, _fill(photo, cover, COARSE_BLUR), background)
     return _Guess(
-        _fill(foreground, cover, FINE_BLUR),
-        _fill(background, 1.0 - cover, FINE_BLUR),
+        cv2.convertScaleAbs(_fill(foreground, cover, FINE_BLUR)),
+        cv2.convertScaleAbs(_fill(background, 1.0 - cover, FINE_BLUR)),
     )
-
-
-def _small(plane: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return the plane at working size: by area, on a thinned copy when it is far larger."""
-    step = max(1, min(plane.shape[1] // (size[0] * 3), plane.shape[0] // (size[1] * 3)))
-    thin = np.ascontiguousarray(plane[::step, ::step])
-    return np.asarray(cv2.resize(thin, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _fill(colors: Floats, weight: Floats, blur: float) -> Floats:
@@ -95,32 +91,39 @@ def _blend(photo: Floats, cover: Floats, foreground: Floats, background: Floats)
 
 
 def _correct(rgb: Pixels, alpha: Pixels, guess: _Guess, rows: slice, columns: slice) -> None:
+    """Repeat the last correction at full size, in 16-bit integers with alpha in 0..128."""
     cover = alpha[rows, columns]
-    soft = (cover > 0) & (cover < 255)
+    soft = cv2.inRange(cover, 1, 254)
     if not soft.any():
         return
-    foreground = _window(guess.foreground, alpha.shape, rows, columns)[soft]
-    background = _window(guess.background, alpha.shape, rows, columns)[soft]
+    share = cv2.merge([cv2.LUT(cover, _SHARES)] * 3)
+    foreground = _window(guess.foreground, alpha.shape, rows, columns)
+    background = _window(guess.background, alpha.shape, rows, columns)
     tile = rgb[rows, columns]
-    share = cover[soft].astype(np.float32)[:, None] * np.float32(1 / 255)
-    colors = _blend(tile[soft].astype(np.float32), share, foreground, background)
-    tile[soft] = (colors + 0.5).astype(np.uint8)
+    rest = foreground - background
+    rest *= share
+    rest >>= 7
+    rest += background
+    np.subtract(tile, rest, out=rest)
+    rest *= share
+    rest >>= 7
+    rest += foreground
+    colors = rest.clip(0, 255).astype(np.uint8)
+    np.copyto(tile, cv2.copyTo(colors, soft, tile.copy()))
 
 
-def _window(guess: Floats, shape: tuple[int, ...], rows: slice, columns: slice) -> Floats:
+def _window(guess: Pixels, shape: tuple[int, ...], rows: slice, columns: slice) -> Shorts:
     """Return the part of the guess that lies under a tile, at full size, bilinear."""
     height, width = guess.shape[:2]
     across, down = width / shape[1], height / shape[0]
     left = (columns.start + 0.5) * across - 0.5
     top = (rows.start + 0.5) * down - 0.5
     matrix = np.array([[across, 0.0, left], [0.0, down, top]])
-    return np.asarray(
-        cv2.warpAffine(
-            guess,
-            matrix,
-            (columns.stop - columns.start, rows.stop - rows.start),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.float32,
+    window = cv2.warpAffine(
+        guess,
+        matrix,
+        (columns.stop - columns.start, rows.stop - rows.start),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
+    return window.astype(np.int16)
