@@ -23,8 +23,8 @@ def answer(facts: dict[str, Any], cut: Callable[[bytes, Job], tuple[bytes, Any]]
     """Say the facts, then answer jobs until the input ends.
 
     A job names a `photo` file and, when its result shall be kept, a `keep` file. The answer holds
-    `seconds` of the call alone, `peak_bytes` of this process during it, `output_bytes`, and
-    `parts`: what `cut` returned beside the image.
+    `seconds` of the call alone, `cpu_seconds` of all threads in it, `peak_bytes` of this process,
+    `output_bytes`, and `parts`: what `cut` returned beside the image.
     """
     # Libraries print to stdout when they like: keep the conversation apart from it.
     replies = os.fdopen(os.dup(1), "w", buffering=1)
@@ -38,11 +38,17 @@ def _measured(job: Job, cut: Callable[[bytes, Job], tuple[bytes, Any]]) -> dict[
     photo = Path(job["photo"]).read_bytes()
     gc.collect()
     forget_peak()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     image, parts = cut(photo, job)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     peak = peak_bytes(os.getpid())
     if job.get("keep"):
         Path(job["keep"]).write_bytes(image)
     time.sleep(REST_S)
-    return {"seconds": seconds, "peak_bytes": peak, "output_bytes": len(image), "parts": parts}
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "peak_bytes": peak,
+        "output_bytes": len(image),
+        "parts": parts,
+    }

@@ -50,6 +50,10 @@ class Row:
         return Series(tuple(call.seconds for call in self.calls))
 
     @property
+    def cpu_seconds(self) -> Series:
+        return Series(tuple(call.cpu_seconds for call in self.calls))
+
+    @property
     def peak_bytes(self) -> int:
         return max(call.peak_bytes for call in self.calls)
 
@@ -172,7 +176,7 @@ def _latency_line(row: Row, peer: Row) -> tuple[str, ...]:
     goal = None if variant.colors else goals.LATENCY.get((row.megapixels, variant.format))
     return (
         f"{row.megapixels:g} MP",
-        variant.format.upper() + (" + colours" if variant.colors else ""),
+        _label(variant),
         row.seconds.text(1e3),
         peer.seconds.text(1e3, 0),
         f"{ratio:.1f} ×",
@@ -185,19 +189,27 @@ def _latency_line(row: Row, peer: Row) -> tuple[str, ...]:
 
 
 def parts_table(rows: tuple[Row, ...]) -> str:
-    """Return where our time goes: the median of each step in ms.
+    """Return where our time goes: the median of each step in ms, and the processor time of both.
 
     The steps are as the pipeline reports them; decode and matte overlap, so they may add up to
     more than the whole.
     """
+    peers = {row.megapixels: row for row in rows if row.variant == PEER}
     lines = [
         (
             f"{row.megapixels:g} MP",
-            row.variant.format.upper() + (" + colours" if row.variant.colors else ""),
+            _label(row.variant),
             *(f"{row.part(name).median * 1e3:.1f}" for name in PARTS),
             f"{row.seconds.median * 1e3:.1f}",
+            f"{row.cpu_seconds.median * 1e3:.1f}",
+            f"{peers[row.megapixels].cpu_seconds.median * 1e3:.0f}",
         )
         for row in rows
         if row.variant.side == "ours"
     ]
-    return table(("photo", "ours", *(f"{name} ms" for name in PARTS), "whole ms"), lines)
+    steps = (f"{name} ms" for name in PARTS)
+    return table(("photo", "ours", *steps, "whole ms", "CPU ms", "peer CPU ms"), lines)
+
+
+def _label(variant: Variant) -> str:
+    return variant.format.upper() + (" + colours" if variant.colors else "")

@@ -1,5 +1,6 @@
 """The harness's end of a worker: a child process per side, spoken to over pipes."""
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -20,9 +21,10 @@ STOP_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One measured call: its time, the process's peak in it, the image's size, our own timings."""
+    """One measured call. `cpu_seconds` adds up all threads: a busy machine disturbs it less."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     output_bytes: int
     parts: dict[str, float] | None
@@ -39,7 +41,8 @@ class Worker:
             command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self.facts = self._line(START_S)
 
     def call(self, photo: Path, **job: object) -> Call:
@@ -55,17 +58,20 @@ class Worker:
     def stop(self) -> None:
         """End the child: its input ends, then it gets ten seconds."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as replies:
+            for line in replies:
+                self._lines.put(line)
         self._lines.put("")
 
     def _line(self, timeout_s: float) -> dict[str, Any]:
@@ -75,6 +81,7 @@ class Worker:
             self.stop()
             raise BenchmarkFailed(f"{self._name} gave no answer in {timeout_s:g} s") from None
         if not line:
+            self.stop()
             raise BenchmarkFailed(f"{self._name} has ended; its own words are above")
         return cast(dict[str, Any], json.loads(line))
 
