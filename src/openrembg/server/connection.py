@@ -43,7 +43,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         map: dict[int, Any] | None = None,  # noqa: A002 - waitress' name
     ) -> None:
         self.parser_class = partial(IncomingRequest, reception=server.reception)
-        # Set while the answer is sent and the rest of the request is read and thrown away.
+        # How often service() is still to end; counted under requests_lock.
+        self.tasks = 0
+        # Set once the last answer is sent, while the rest of the request is read and thrown away.
         self._drain_until: float | None = None
         self._drain_left_bytes = 0
         super().__init__(server, sock, addr, adj, map=map)
@@ -160,16 +162,24 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def service(self) -> None:
         """Serve the first waiting request (in a worker thread)."""
         super().service()
-        arriving = self.request
-        if arriving is not None:
-            # Pipelined behind the one just served; it was not read on meanwhile.
-            arriving.began = time.time()
+        with self.requests_lock:
+            self.tasks -= 1
+            if not self.connected and not self.tasks:
+                # The client left, so waitress queues nothing more, and forgets what was
+                # pipelined behind the request just served.
+                self._close_waiting()
+            if self.request is not None:
+                self.request.began = time.time()  # it was not read on meanwhile
 
     def cancel(self) -> None:
         """Give up requests that no worker has taken yet."""
+        self._close_waiting()
+        super().cancel()
+
+    def _close_waiting(self) -> None:
         for request in self.requests:
             request.close()
-        super().cancel()
+        self.requests = []
 
     def _start_draining(self) -> None:
         """Finish our side, then read until the client finishes its own.

@@ -77,7 +77,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.drain_bytes = config.drain_bytes
         self.drain_s = config.drain_s
         self.stopping = False
+        self.ended = False
         self._early = server.early
+        # Reentrant, because a signal handler may interrupt the thread that holds it.
+        self._trigger_lock = threading.RLock()
         super().__init__(
             server.application,
             map=server.sockets,
@@ -87,7 +90,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         )
 
     def add_task(self, connection: Connection) -> None:
-        """Queue a connection's first waiting request."""
+        """Queue a connection's first waiting request; waitress holds its requests_lock."""
+        connection.tasks += 1
         early = connection.requests[0].answered_early
         (self._early if early else self.task_dispatcher).add_task(connection)
 
@@ -98,7 +102,23 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Close the connections whose time is up, and when stopping those that are idle."""
         for connection in list(self.active_channels.values()):
             if connection.has_expired(now) or (self.stopping and connection.is_idle):
-                connection.will_close = True
+                # At once, not by `will_close`: waitress acts on that when the socket can be
+                # written, which is never for a client that does not read its answer.
+                connection.handle_close()
+
+    def pull_trigger(self) -> None:
+        """Wake the main loop, if it still runs: a worker may outlive it."""
+        with self._trigger_lock:
+            if not self.ended:
+                super().pull_trigger()
+
+    def end(self) -> None:
+        """Close what is left: the socket, every connection, the trigger."""
+        for connection in list(self.active_channels.values()):
+            connection.handle_close()
+        with self._trigger_lock:
+            self.ended = True
+            self.close()
 
     def stop_accepting(self) -> None:
         """Take the clients that are already waiting, then close the listening socket."""
@@ -131,7 +151,6 @@ class Server:
         self._listeners = self._listen()
         self.port: int = int(self._listeners[0].effective_port)
         self._stop_asked = False
-        self._ended = False
         self._stop_deadline: float | None = None
         # The loop wakes for every event; this is only how late a deadline may be noticed.
         self._turn_s = min(1.0, config.channel_timeout_s / 4, config.drain_s / 4)
@@ -156,8 +175,7 @@ class Server:
     def stop(self) -> None:
         """Ask run() to end; from any thread or signal handler, any number of times."""
         self._stop_asked = True
-        if not self._ended:
-            self._listeners[0].pull_trigger()
+        self._listeners[0].pull_trigger()
 
     def _make_spool_dir(self) -> None:
         if self.config.spool_dir is None:
@@ -222,15 +240,8 @@ class Server:
     def _end(self) -> None:
         for dispatcher in (self.workers, self.early):
             dispatcher.shutdown(timeout=0.5)
-        for connection in self._connections():
-            connection.handle_close()
-        self._ended = True
         for listener in self._listeners:
-            wasyncore.dispatcher.close(listener)
-            # A worker that is still running will pull the trigger; its number must not
-            # belong to another file by then.
-            if not (self.workers.threads or self.early.threads):
-                listener.trigger.close()
+            listener.end()
 
 
 def serve(
