@@ -708,10 +708,17 @@ sys.exit(serve(app, config, on_ready=lambda url: print(url, flush=True)))
 
 
 @contextlib.contextmanager
-def program(gate: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def program(
+    gate: Path, open_files: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    limit = f"ulimit -n {open_files}; " if open_files else ""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(gate)], stdout=subprocess.PIPE, text=True
+        ["sh", "-c", f'{limit}exec "$@"', "sh", sys.executable, "-c", PROGRAM, str(gate)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    assert process.stderr is not None
     assert process.stdout is not None
     try:
         yield process, int(process.stdout.readline().rpartition(":")[2])
@@ -719,6 +726,7 @@ def program(gate: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.kill()
         process.wait()
         process.stdout.close()
+        process.stderr.close()
 
 
 def refuses_connections(port: int) -> bool:
@@ -765,6 +773,29 @@ def test_second_signal_exits_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
         client.close()
+
+
+def test_more_connections_than_open_files_wait_for_a_free_place(tmp_path: Path) -> None:
+    places = 10
+    with (
+        program(tmp_path / "gate", open_files=256 + 3 * places) as (process, port),
+        contextlib.ExitStack() as stack,
+    ):
+        seated = [stack.enter_context(contextlib.closing(Client(port))) for _ in range(places)]
+        for client in seated:
+            client.send(get("/"))
+            assert client.answer()[1] == b"0"
+        late = stack.enter_context(contextlib.closing(Client(port)))
+        late.send(get("/"))
+        late.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.socket.recv(1)
+        late.socket.settimeout(PATIENCE_S)
+        seated[0].close()
+        assert late.answer()[1] == b"0"
+        process.terminate()
+        assert process.stderr is not None
+        assert f"serving {places} connections" in process.stderr.read()
 
 
 def test_request_that_waits_to_be_accepted_is_served_when_stopping() -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,6 +42,8 @@ RECV_BYTES = 256 * 1024
 HELD_ANSWER_BYTES = 256 * MIB
 # A connection may need a socket, a file for its body and one for its answer.
 FILES_PER_CONNECTION = 3
+# What the rest of the process opens: model, database, logs.
+OWN_FILES = 256
 
 
 class ServeError(Exception):
@@ -63,6 +65,12 @@ class ServeConfig:
     drain_s: float = 5.0
     shutdown_s: float = 30.0
     channel_timeout_s: float = 60.0
+
+
+class Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Worker threads, without waitress' warning for every single request that waits for one."""
+
+    queue_logger = logging.Logger("queue", level=logging.CRITICAL)
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
@@ -145,15 +153,15 @@ class Server:
         self.reception = Reception(
             Budget(config.spool_budget_bytes), config.spool_dir, config.body_cap_bytes
         )
-        self.workers = ThreadedTaskDispatcher()
-        self.early = ThreadedTaskDispatcher()
+        self.workers = Workers()
+        self.early = Workers()
         self._make_spool_dir()
         self._listeners = self._listen()
         self.port: int = int(self._listeners[0].effective_port)
         self._stop_asked = False
         self._stop_deadline: float | None = None
         # The loop wakes for every event; this is only how late a deadline may be noticed.
-        self._turn_s = min(1.0, config.channel_timeout_s / 4, config.drain_s / 4)
+        self._turn_s = max(0.05, min(1.0, config.channel_timeout_s / 4, config.drain_s / 4))
         self._next_sweep = 0.0
 
     @property
@@ -256,8 +264,7 @@ def serve(
     the requests in flight finish for up to `shutdown_s`; a second one exits at once. Raises
     ServeError when the server cannot start.
     """
-    _allow_open_files(config.connection_limit * FILES_PER_CONNECTION + 256)
-    server = Server(application, config)
+    server = Server(application, _within_open_files(config))
     with _stopped_by_signals(server):
         if on_ready is not None:
             on_ready(server.url)
@@ -289,14 +296,31 @@ def _is_busy(dispatcher: ThreadedTaskDispatcher) -> bool:
         return bool(dispatcher.queue) or dispatcher.active_count > 0
 
 
-def _allow_open_files(wanted: int) -> None:
-    """Raise the soft limit of open files; many systems start with 1024."""
+def _within_open_files(config: ServeConfig) -> ServeConfig:
+    """Make room for the connections, or return a config with as many as there is room for.
+
+    At the limit of open files accept() fails, again and again without rest.
+    """
+    wanted = config.connection_limit * FILES_PER_CONNECTION + OWN_FILES
+    allowed = _allow_open_files(wanted)
+    if allowed >= wanted:
+        return config
+    limit = max(1, (allowed - OWN_FILES) // FILES_PER_CONNECTION)
+    log.warning("Only %d open files are allowed: serving %d connections at once", allowed, limit)
+    return replace(config, connection_limit=limit)
+
+
+def _allow_open_files(wanted: int) -> int:
+    """Raise the soft limit of open files, on many systems 1024; return how many are allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        return wanted
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    except (OSError, ValueError):
+        return soft
+    return raised
 
 
 @contextlib.contextmanager
