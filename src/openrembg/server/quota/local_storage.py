@@ -26,8 +26,9 @@ class LocalStorage(Storage):
 
     STORAGE_SCHEME = None
 
-    def __init__(self) -> None:
+    def __init__(self, sweep_every_s: float = SWEEP_EVERY_S) -> None:
         super().__init__()
+        self._sweep_every_s = sweep_every_s
         self._counts: dict[str, _Count] = {}
         self._lock = threading.Lock()
         self._sweep_at = 0.0
@@ -84,5 +85,5 @@ class LocalStorage(Storage):
     def _sweep(self, now: float) -> None:
         if now < self._sweep_at:
             return
-        self._sweep_at = now + SWEEP_EVERY_S
+        self._sweep_at = now + self._sweep_every_s
         self._counts = {key: count for key, count in self._counts.items() if count.expires_at > now}

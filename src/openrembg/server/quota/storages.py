@@ -29,8 +29,11 @@ class Storages:
     timeout only now and then. Each outage is logged once, and its end too.
     """
 
-    def __init__(self, shared: Storage | None = None) -> None:
+    def __init__(
+        self, shared: Storage | None = None, *, try_again_after_s: float = TRY_AGAIN_AFTER_S
+    ) -> None:
         self._local = LocalStorage()
+        self._try_again_after_s = try_again_after_s
         self._shared = shared
         self._lock = threading.Lock()
         self._away_until = 0.0
@@ -60,7 +63,7 @@ class Storages:
 
     def _went_away(self, error: Exception) -> None:
         with self._lock:
-            self._away_until = time.monotonic() + TRY_AGAIN_AFTER_S
+            self._away_until = time.monotonic() + self._try_again_after_s
             first, self._is_away = not self._is_away, True
         if first:
             # The class alone: the message may hold the address, which may hold a password.
@@ -78,7 +81,12 @@ class Storages:
             logger.warning("Redis answers again; request limits are shared again")
 
 
-def storages_for(redis_url: str | None, timeout_s: float = REDIS_TIMEOUT_S) -> Storages:
+def storages_for(
+    redis_url: str | None,
+    *,
+    timeout_s: float = REDIS_TIMEOUT_S,
+    try_again_after_s: float = TRY_AGAIN_AFTER_S,
+) -> Storages:
     """Return the storages for a Redis address, or local ones for None. Nothing is connected yet."""
     if redis_url is None:
         return Storages()
@@ -88,4 +96,5 @@ def storages_for(redis_url: str | None, timeout_s: float = REDIS_TIMEOUT_S) -> S
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
     )
-    return Storages(RedisStorage(redis_url, connection_pool=pool, key_prefix="openrembg:limits"))
+    shared = RedisStorage(redis_url, connection_pool=pool, key_prefix="openrembg:limits")
+    return Storages(shared, try_again_after_s=try_again_after_s)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from openrembg.matting.errors import FieldError, InvalidOptions
-from openrembg.matting.options import Options, echo, parse_color, parse_format
+from openrembg.matting.options import Options, echo
 
 # The order in which a client is told of several faults.
 ORDER: Final = (
@@ -81,12 +81,8 @@ def _flag(name: str, text: str) -> bool:
     return word in TRUE
 
 
-def _format(_name: str, text: str) -> str:
-    return parse_format(text)
-
-
-def _color(_name: str, text: str) -> str:
-    parse_color(text)
+def _as_sent(_name: str, text: str) -> str:
+    # Options reads formats and colours itself.
     return text
 
 
@@ -94,8 +90,8 @@ _FIELDS: Final = (
     _Field("w", _side),
     _Field("h", _side),
     _Field("angle", _angle),
-    _Field("format", _format),
-    _Field("bg_color", _color),
+    _Field("format", _as_sent),
+    _Field("bg_color", _as_sent),
     _Field("mask", _flag),
     _Field("exact_resize", _flag),
     _Field("expand", _flag),

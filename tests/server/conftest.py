@@ -1,0 +1,45 @@
+"""A service with a Matter of ours in the place of the process's own, for each test afresh."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings as DjangoSettings
+
+from fakes.steady_matter import SteadyMatter
+from openrembg.matting.matter import Matter
+from openrembg.server.inference.backend import Backend
+from openrembg.server.service import Service, build, install
+from openrembg.server.settings import Settings
+
+Furnish = Callable[..., Service]
+
+
+@pytest.fixture(autouse=True)
+def furnish(settings: DjangoSettings, tmp_path: Path) -> Iterator[Furnish]:
+    """A function that sets the house up anew: furnish(matter, anonymous_per_day=3, …).
+
+    Called once without arguments before each test: no limits, a SteadyMatter.
+    """
+
+    def set_up(matter: Matter | None = None, **changes: Any) -> Service:
+        plain = Settings(data_dir=tmp_path, anonymous_per_minute=-1, anonymous_per_day=-1)
+        settings.OPENREMBG = replace(plain, **changes)
+        backend = Backend(lambda: matter or SteadyMatter())
+        backend.wait()
+        house = replace(build(settings.OPENREMBG), backend=backend)
+        install(house)
+        return house
+
+    set_up()
+    yield set_up
+    install(None)
+
+
+@pytest.fixture
+def client() -> Client:
+    """A client that gets a 500 as an answer, as the world does."""
+    return Client(raise_request_exception=False)
