@@ -50,4 +50,4 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line and exit."""
-    app()
+    app(prog_name="openrembg")

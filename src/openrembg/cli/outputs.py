@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openrembg.cli.inputs import Input
+from openrembg.cli.terminal import shown
 from openrembg.matting.options import Format
 
 EXTENSIONS: dict[Format, str] = {"webp": "webp", "png": "png", "jpeg": "jpg", "bmp": "bmp"}
@@ -75,6 +76,16 @@ def identity(path: Path) -> tuple[int, int] | str:
     except OSError:
         return os.path.realpath(path)
     return (status.st_dev, status.st_ino)
+
+
+def is_special(path: Path) -> bool:
+    """Say whether a name is taken by a device or the like, which a rename would destroy."""
+    return path.exists() and not path.is_file()
+
+
+def taken_message(target: Path) -> str:
+    """Return the sentence for a target that exists."""
+    return f"{shown(target)} is there already (--overwrite replaces it)."
 
 
 def _give_name(draft: Path, target: Path, *, overwrite: bool) -> bool:

@@ -13,6 +13,10 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as tidily as Ctrl-C does."""
+
+
 def stderr() -> Console:
     """Return a console for messages. Square brackets in a file's name are not markup."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -1,0 +1,28 @@
+"""Photos made in code, and an environment without this machine's own settings."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def draw_photo(path: Path, size: tuple[int, int] = (160, 120)) -> Path:
+    """Write a photo of an orange disc before a blue slope."""
+    width, height = size
+    slope = Image.linear_gradient("L").resize(size)
+    image = Image.merge("RGB", (slope, slope, Image.new("L", size, 170)))
+    disc = (width * 0.3, height * 0.15, width * 0.7, height * 0.85)
+    ImageDraw.Draw(image).ellipse(disc, fill=(235, 110, 50))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which nothing of this machine's own settings shows."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENREMBG_")}
+    return kept | {"OPENREMBG_DATA_DIR": str(folder / "data-folder")}

@@ -1,0 +1,53 @@
+"""What every call has in common: help, version, completion, and a fast start."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from cli_photos import Run
+
+HEAVY = ("cv2", "openvino", "onnxruntime", "numpy", "django", "ninja", "PIL", "urllib.request")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["remove", "--help"], ["models", "--help"], ["serve", "--help"], ["--version"]],
+)
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+    probe = (
+        "import sys, contextlib, io\n"
+        "from openrembg.cli import main\n"
+        f"sys.argv = ['openrembg', *{arguments!r}]\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
+    assert ended.stdout == b"[]\n"
+
+
+def test_help_names_every_verb(openrembg: Run) -> None:
+    ended = openrembg("--help")
+    assert ended.returncode == 0
+    for verb in (b"remove", b"serve", b"models", b"doctor", b"--install-completion"):
+        assert verb in ended.stdout
+
+
+def test_the_version_is_the_packages(openrembg: Run) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    ended = openrembg("--version")
+    assert ended.stdout.decode() == f"openrembg {project['version']}\n"
+
+
+def test_an_unknown_verb_ends_with_2(openrembg: Run) -> None:
+    assert openrembg("destroy").returncode == 2
+
+
+def test_the_shell_is_told_how_to_complete(openrembg: Run) -> None:
+    ended = openrembg(
+        _OPENREMBG_COMPLETE="complete_bash", COMP_WORDS="openrembg mod", COMP_CWORD="1"
+    )
+    assert ended.stdout.split() == [b"models"]
