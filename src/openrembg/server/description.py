@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from openrembg.matting.errors import FieldError
+from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server import errors
 
 Json = dict[str, Any]
@@ -97,7 +98,7 @@ HEADERS: Final[Json] = {
     "X-Credits-Source": _header(
         "Whose credit it was.", "anonymous", enum=["included", "prepaid", "anonymous"]
     ),
-    "X-Model": _header("The model that made the matte.", "openrembg-v0"),
+    "X-Model": _header("The model that made the matte.", DEFAULT_MODEL),
     "X-Provider": _header("What computed it, and in which precision.", "OpenVINO CPU bf16"),
     "X-Foreground-Detected": _header(
         "Whether anything was found in the picture.", "true", enum=["true", "false"]
