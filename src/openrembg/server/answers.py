@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.http import (
     Http404,
     HttpRequest,
@@ -71,8 +71,7 @@ def one_shape(get_response: GetResponse) -> GetResponse:
     """Return the middleware that gives 405 and too large bodies the shape, and none a charge."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        request.get_host()  # raises DisallowedHost for a Host that is not served here
-        response = get_response(request)
+        response = _host_refused(request) or get_response(request)
         if isinstance(response, HttpResponseNotAllowed):
             response = _not_allowed(request, response)
         elif response.status_code < 400:
@@ -117,7 +116,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer when something of ours raised outside the API; Django has logged it already."""
     body = {**errors.Internal().body(), "code": "internal", "request_id": request_id(request)}
-    return JsonResponse(body, status=500)
+    return JsonResponse(body, status=500, headers={"X-Credits-Charged": "0"})
+
+
+def _host_refused(request: HttpRequest) -> HttpResponse | None:
+    """Answer for a Host header that is not served here."""
+    try:
+        request.get_host()
+    except DisallowedHost as error:
+        return error_answer(request, error)
+    return None
 
 
 def _not_allowed(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
