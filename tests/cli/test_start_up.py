@@ -51,3 +51,11 @@ def test_the_shell_is_told_how_to_complete(openrembg: Run) -> None:
         _OPENREMBG_COMPLETE="complete_bash", COMP_WORDS="openrembg mod", COMP_CWORD="1"
     )
     assert ended.stdout.split() == [b"models"]
+
+
+def test_settings_of_the_environment_count_and_empty_ones_do_not(openrembg: Run) -> None:
+    ended = openrembg("doctor", OPENREMBG_PROVIDER="", OPENREMBG_MODEL="", OPENREMBG_PORT="")
+    assert ended.returncode == 0
+    ended = openrembg("doctor", OPENREMBG_PROVIDER="ONNXRuntime", OPENREMBG_MODELS_DIR="/nowhere")
+    assert b"onnxruntime CPU" in ended.stdout
+    assert b"no model 'mine'" in openrembg("doctor", OPENREMBG_MODEL="mine").stdout

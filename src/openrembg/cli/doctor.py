@@ -47,7 +47,12 @@ def doctor(
     ] = None,
     provider: Annotated[
         Literal["auto", "openvino", "onnxruntime", "cuda"],
-        typer.Option("--provider", envvar="OPENREMBG_PROVIDER", help="What computes."),
+        typer.Option(
+            "--provider",
+            envvar="OPENREMBG_PROVIDER",
+            case_sensitive=False,
+            help="What computes.",
+        ),
     ] = "auto",
     host: Annotated[
         str, typer.Option("--host", envvar="OPENREMBG_HOST", help="Address to try.")

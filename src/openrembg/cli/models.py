@@ -50,7 +50,7 @@ def list_(models_dir: ModelsDir = None) -> None:
 
 @models.command()
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to fetch.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Models to fetch.")],
     models_dir: ModelsDir = None,
     base_url: Annotated[
         str | None,

@@ -29,7 +29,7 @@ def remove(
     photos: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN...",
+            metavar="IN",
             help="Photos, folders, patterns such as 'in/*.jpg', or - for standard input.",
         ),
     ],
@@ -84,7 +84,12 @@ def remove(
     ] = None,
     provider: Annotated[
         Literal["auto", "openvino", "onnxruntime", "cuda"],
-        typer.Option("--provider", envvar="OPENREMBG_PROVIDER", help="What computes."),
+        typer.Option(
+            "--provider",
+            envvar="OPENREMBG_PROVIDER",
+            case_sensitive=False,
+            help="What computes.",
+        ),
     ] = "auto",
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Enter the sub-folders of folders.")
