@@ -1,6 +1,8 @@
 """Rate and memory of both servers under concurrent clients, in turns."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -104,7 +106,11 @@ def measure_big_uploads(photos: Path) -> tuple[Stream, ...]:
     if free < PEER_NEEDS_BYTES:
         print(f"(The peer needs about 18 GB here; {free / 1e9:.1f} GB are free: left out.)")
         return tuple(streams)
-    return (*streams, _burst(peer_server, photo, "png"))
+    try:
+        return (*streams, _burst(peer_server, photo, "png"))
+    except BenchmarkFailed as error:
+        print(f"(The peer did not get through: {error}.)")
+        return tuple(streams)
 
 
 def _burst(
@@ -117,7 +123,12 @@ def _burst(
         _loaded(_job(server, small, output, 1, REQUEST_S, most=1))
         with watched(server.pid, FLOOR_BYTES) as (peak, short):
             job = _job(server, photo, output, clients, BIG_REQUEST_S, clients, BIG_REQUEST_S)
-            load = _loaded(job, short)
+            try:
+                load = _loaded(job, short)
+            finally:
+                if short.is_set():
+                    # At once: what it still works on would take the machine's last memory.
+                    os.kill(server.pid, signal.SIGKILL)
         return Stream(server.name, output, clients, (load,), peak.bytes)
 
 
