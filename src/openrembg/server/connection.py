@@ -43,6 +43,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         map: dict[int, Any] | None = None,  # noqa: A002 - waitress' name
     ) -> None:
         self.parser_class = partial(IncomingRequest, reception=server.reception)
+        self.requests: list[IncomingRequest] = []
         # How often service() is still to end; counted under requests_lock.
         self.tasks = 0
         # Set once the last answer is sent, while the rest of the request is read and thrown away.

@@ -69,7 +69,8 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
 
     def is_too_slow(self, now: float, grace_s: float) -> bool:
         """Tell whether the client takes longer than `grace_s` and the lowest rate allow."""
-        return now - self.began > grace_s + self.body_bytes_received / MIN_BYTES_PER_S
+        allowed_s = grace_s + self.body_bytes_received / MIN_BYTES_PER_S
+        return bool(now - self.began > allowed_s)
 
     def received(self, data: bytes) -> int:
         """Take bytes from the client; return how many of them belong to this request."""
@@ -139,11 +140,11 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         consumed = 0
         while consumed < len(data) and not self.completed:
             consumed += receive(data[consumed : consumed + CHUNKED_SLICE_BYTES])
-            self._check_chunk_overhead()
+            if self.body_rcv is not None:
+                self._check_chunk_overhead(self.body_rcv)
         return consumed
 
-    def _check_chunk_overhead(self) -> None:
-        receiver = self.body_rcv
+    def _check_chunk_overhead(self, receiver: ChunkedReceiver) -> None:
         unfinished = len(receiver.control_line) + len(receiver.trailer)
         overhead = self.body_bytes_received - len(receiver)
         allowed = CHUNK_OVERHEAD_BYTES + len(receiver) // 4

@@ -57,7 +57,7 @@ class SpooledBody:
         self._size = 0
         self._closed = False
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
-            max_size=MEMORY_BYTES, dir=directory
+            max_size=MEMORY_BYTES, dir=None if directory is None else str(directory)
         )
 
     def __len__(self) -> int:
