@@ -208,13 +208,18 @@ def _resize_rows(layer: Layer, width: int) -> Deep:
 
 
 def _premultiply(layer: Layer) -> Deep:
-    """Return uint16[h, w, 4], colour x alpha and alpha x 255, or uint16[h, w] for a matte."""
+    """Return uint16[h, w, 4], colour x alpha and 255 x alpha, or uint16[h, w] for a matte.
+
+    All are halved: a cubic filter overshoots, and what saturates would change colours.
+    """
     assert layer.alpha is not None, "a layer is opaque only after its background"  # noqa: S101
     cover = np.multiply(layer.alpha, 255, dtype=np.uint16)
+    cover >>= 1
     if layer.rgb is None:
         return cover
     deep = np.empty((*layer.alpha.shape, 4), np.uint16)
     np.multiply(layer.rgb, layer.alpha[..., None], out=deep[..., :3], dtype=np.uint16)
+    deep[..., :3] >>= 1
     deep[..., 3] = cover
     return deep
 
@@ -222,13 +227,11 @@ def _premultiply(layer: Layer) -> Deep:
 def _straighten(deep: np.ndarray) -> tuple[Pixels | None, Pixels]:
     """Return colours uint8[h, w, 3] (None for a matte) and alpha uint8[h, w]."""
     if deep.ndim == 2:
-        return None, np.asarray(cv2.convertScaleAbs(deep, alpha=1 / 255), np.uint8)
+        return None, np.asarray(cv2.convertScaleAbs(deep, alpha=2 / 255), np.uint8)
     cover = deep[..., 3].astype(np.float32)
     gain = np.divide(255.0, cover, out=np.zeros_like(cover), where=cover > 0)
-    colors = deep[..., :3] * gain[..., None] + np.float32(0.5)
-    np.minimum(colors, 255.0, out=colors)
-    alpha = (cover * np.float32(1 / 255) + np.float32(0.5)).clip(0, 255)
-    return colors.astype(np.uint8), alpha.astype(np.uint8)
+    colors = cv2.convertScaleAbs(deep[..., :3] * gain[..., None])
+    return np.asarray(colors, np.uint8), np.asarray(cv2.convertScaleAbs(cover, alpha=2 / 255))
 
 
 def lay_on(layer: Layer, color: Rgba) -> Layer:

@@ -149,7 +149,7 @@ def encode_webp(layer: Layer) -> bytes:
     """Encode lossy with lossless alpha, or, for a matte, losslessly."""
     if libwebp.available():
         return _tag_webp(_libwebp(layer), layer.width, layer.height)
-    return _pillow_webp(layer)
+    return encode_webp_with_pillow(layer)
 
 
 def _libwebp(layer: Layer) -> memoryview:
@@ -159,7 +159,8 @@ def _libwebp(layer: Layer) -> memoryview:
     return libwebp.encode_lossy(layer.rgb, layer.alpha, quality=WEBP_QUALITY)
 
 
-def _pillow_webp(layer: Layer) -> bytes:
+def encode_webp_with_pillow(layer: Layer) -> bytes:
+    """Encode as `encode_webp` does where no libwebp is found: the same promises, slower."""
     file = BytesIO()
     image = Image.fromarray(_interleave(layer, slice(0, layer.height)))
     lossless = layer.rgb is None

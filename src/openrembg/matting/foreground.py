@@ -11,8 +11,7 @@ from openrembg.matting.downsample import downsample
 from openrembg.matting.layer import Pixels
 
 WORKING_SIDE = 192
-COARSE_BLUR = 0.25
-FINE_BLUR = 0.02
+BLURS = (0.25, 0.08, 0.025)
 TILE = 128
 
 Floats = NDArray[np.float32]
@@ -34,8 +33,9 @@ def estimate_foreground(rgb: Pixels, alpha: Pixels) -> Pixels:
 
     rgb: uint8[h, w, 3], **changed in place**, because a copy would cost more than the step.
     alpha: uint8[h, w]. Pixels that are fully in or fully out keep their colour.
-    Source: Forte, "Approximate Fast Foreground Colour Estimation" (ICIP 2021), blur fusion with
-    two passes; the blurs run at 256 pixels, the last correction at full size in soft tiles only.
+    Source: Forte, "Approximate Fast Foreground Colour Estimation" (ICIP 2021), blur fusion. Ours
+    takes three passes from wide to narrow at 192 pixels, corrects the background's guess as it
+    does the foreground's, and repeats the last correction at full size in soft tiles only.
     """
     tiles = _soft_tiles(alpha)
     if not tiles:
@@ -68,12 +68,17 @@ def _guess(rgb: Pixels, alpha: Pixels) -> _Guess:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     photo = downsample(rgb, *size).astype(np.float32)
     cover = (downsample(alpha, *size).astype(np.float32) / 255.0)[..., None]
-    background = _fill(photo, 1.0 - cover, COARSE_BLUR)
-    foreground = _blend(photo, cover, _fill(photo, cover, COARSE_BLUR), background)
-    return _Guess(
-        cv2.convertScaleAbs(_fill(foreground, cover, FINE_BLUR)),
-        cv2.convertScaleAbs(_fill(background, 1.0 - cover, FINE_BLUR)),
-    )
+    foreground = background = photo
+    for blur in BLURS:
+        smooth = _fill(foreground, cover, blur), _fill(background, 1.0 - cover, blur)
+        rest = photo - cover * smooth[0] - (1.0 - cover) * smooth[1]
+        foreground = (smooth[0] + cover * rest).clip(0.0, 255.0)
+        background = (smooth[1] + (1.0 - cover) * rest).clip(0.0, 255.0)
+    return _Guess(_bytes(smooth[0]), _bytes(smooth[1]))
+
+
+def _bytes(colors: Floats) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(colors), np.uint8)
 
 
 def _fill(colors: Floats, weight: Floats, blur: float) -> Floats:
@@ -84,19 +89,13 @@ def _fill(colors: Floats, weight: Floats, blur: float) -> Floats:
     return np.asarray((spread + 1e-3 * colors) / (total + 1e-3), np.float32)
 
 
-def _blend(photo: Floats, cover: Floats, foreground: Floats, background: Floats) -> Floats:
-    """Return the foreground that explains the photo best near the smooth guess."""
-    rest = photo - cover * foreground - (1.0 - cover) * background
-    return np.asarray((foreground + cover * rest).clip(0.0, 255.0), np.float32)
-
-
 def _correct(rgb: Pixels, alpha: Pixels, guess: _Guess, rows: slice, columns: slice) -> None:
     """Repeat the last correction at full size, in 16-bit integers with alpha in 0..128."""
     cover = alpha[rows, columns]
     soft = cv2.inRange(cover, 1, 254)
     if not soft.any():
         return
-    share = cv2.merge([cv2.LUT(cover, _SHARES)] * 3)
+    share = np.asarray(cv2.merge([cv2.LUT(cover, _SHARES)] * 3), np.int16)
     foreground = _window(guess.foreground, alpha.shape, rows, columns)
     background = _window(guess.background, alpha.shape, rows, columns)
     tile = rgb[rows, columns]

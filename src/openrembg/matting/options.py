@@ -18,6 +18,11 @@ MAX_SIDE: Final = 10_000
 MAX_ANGLE: Final = 360.0
 ECHO_LIMIT: Final = 64
 
+# Pillow replaces a name's hex string by a tuple once somebody has used the name.
+_CSS_NAMES: Final = {
+    name: color if isinstance(color, str) else "#{:02x}{:02x}{:02x}".format(*color)
+    for name, color in ImageColor.colormap.items()
+}
 _HEX = re.compile(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", re.ASCII)
 
 
@@ -47,8 +52,8 @@ def parse_color(text: str) -> Rgba:
     name = text.lower()
     if name == "transparent":
         return (0, 0, 0, 0)
-    color = ImageColor.colormap.get(name, name)
-    if not isinstance(color, str) or _HEX.fullmatch(color) is None:
+    color = _CSS_NAMES.get(name, name)
+    if _HEX.fullmatch(color) is None:
         raise ValueError(
             f"Invalid color format '{echo(text)}'. "
             "Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA"

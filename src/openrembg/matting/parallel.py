@@ -26,11 +26,11 @@ def available_cores() -> int:
     allowed = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    quota = _cgroup_quota()
+    quota = cgroup_quota()
     return allowed if quota is None else max(1, min(allowed, round(quota)))
 
 
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
     """Return the quota in cores, None where there is no limit."""
     for folder in _cgroup_folders(root):
         quota = _quota_v2(folder / "cpu.max") or _quota_v1(folder)
@@ -76,8 +76,13 @@ def _quota_v1(folder: Path) -> float | None:
 
 
 @cache
+def _cores() -> int:
+    return available_cores()
+
+
+@cache
 def _pool() -> ThreadPoolExecutor | None:
-    helpers = available_cores() - 1
+    helpers = _cores() - 1
     return ThreadPoolExecutor(helpers, "openrembg-helper") if helpers else None
 
 
@@ -109,7 +114,7 @@ def run_all(work: Callable[[int], None], count: int) -> None:
             work(index)
 
     pool = _pool()
-    helpers = [] if pool is None else [pool.submit(drain) for _ in range(min(count - 1, _width()))]
+    helpers = [] if pool is None else [pool.submit(drain) for _ in range(min(count, _cores()) - 1)]
     try:
         drain()
     finally:
@@ -117,16 +122,6 @@ def run_all(work: Callable[[int], None], count: int) -> None:
         failures = [failure for helper in running if (failure := helper.exception())]
     if failures:
         raise failures[0]
-
-
-def _width() -> int:
-    return available_cores_cached() - 1
-
-
-@cache
-def available_cores_cached() -> int:
-    """Return `available_cores()` as it was when first asked: the pool's size never changes."""
-    return available_cores()
 
 
 def stripes(height: int, row_bytes: int) -> list[slice]:

@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 SUBJECT_ALPHA: Final = 0.5
 SUBJECT_SHARE: Final = 0.001
 NOISE_FLOOR: Final = 0.02
+PLAIN_DEVIATION: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class LocalMatter:
         """Return the matte of a photo that is already uint8[side, side, 3]."""
         raw = self._engine.run(prepare(pixels, self._card))
         alpha = finish(raw, self._card)
-        return Matte(alpha, is_subject(alpha))
+        return Matte(alpha, is_subject(alpha) and not is_plain(pixels))
 
     def warm_up(self) -> float:
         """Run once on a grey photo and return the seconds that a second run takes."""
@@ -142,6 +143,11 @@ def is_subject(alpha: Floats) -> bool:
     return float(np.mean(alpha > SUBJECT_ALPHA)) >= SUBJECT_SHARE
 
 
+def is_plain(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether a photo is of one colour: no network's opinion on that is worth a credit."""
+    return bool(pixels.std(axis=(0, 1)).max() < PLAIN_DEVIATION)
+
+
 def _choose() -> Literal["openvino", "onnxruntime", "cuda"]:
     """Return CUDA where onnxruntime-gpu is installed, else OpenVINO, else onnxruntime."""
     if importlib.util.find_spec("onnxruntime") is not None and "CUDAExecutionProvider" in (
@@ -192,7 +198,7 @@ def _openvino_precision(core: Any, precision: Precision) -> Literal["f32", "bf16
     """Return the precision to compile for: bf16 where the CPU multiplies it in hardware.
 
     Measured on v0 at 320 px (docs/decisions): 16.2 to 10.6 ms with AVX512-BF16, 14.8 to 6.8 ms
-    with AMX. Elsewhere bf16 is emulated and slower.
+    with AMX, and as close to the truth as f32. Elsewhere bf16 is emulated and slower.
     """
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and not native:
