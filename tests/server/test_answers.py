@@ -4,8 +4,8 @@ import pytest
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from django.test import Client, RequestFactory
-from forms import error_of, send
 from pytest_django.fixtures import Settings as DjangoSettings
+from rmbg_client import error_of, send
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import (

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from forms import send
+from rmbg_client import send
 
 from openrembg.server.cors import EXPOSED
 

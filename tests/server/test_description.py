@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from forms import photo, send
 from jsonschema import Draft202012Validator
+from rmbg_client import photo, send
 from schemathesis.openapi import from_dict
 
 from openrembg.server.describe import main, openapi

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
-from forms import photo
+from rmbg_client import photo
 
 from services import Service, free_port
 

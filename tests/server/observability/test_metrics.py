@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.test import Client
-from forms import send
 from prometheus_client.parser import text_string_to_metric_families
+from rmbg_client import send
 
 from fakes.steady_matter import SteadyMatter
 

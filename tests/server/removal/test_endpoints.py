@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from forms import error_of, form, photo, send
 from PIL import Image
+from rmbg_client import error_of, form, photo, send
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import InferenceFailed

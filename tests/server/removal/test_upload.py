@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from forms import photo, png_header
+from rmbg_client import photo, png_header
 
 from openrembg.matting.decode import Source
 from openrembg.server.removal.form import Form, Upload

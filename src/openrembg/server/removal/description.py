@@ -60,8 +60,9 @@ FIELDS: Final[Json] = {
             "name, in any case. Not together with mask. Empty keeps it transparent."
         ),
         "type": "string",
+        "pattern": "^(#([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})|[A-Za-z]+)?$",
         "default": "",
-        "examples": ["#00ff00", "rebeccapurple"],
+        "examples": ["", "#00ff00", "rebeccapurple"],
     },
     "angle": {
         "description": "Degrees to turn the picture by, counter-clockwise.",

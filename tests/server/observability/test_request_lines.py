@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
-from forms import send
+from rmbg_client import send
 
 
 @pytest.fixture
