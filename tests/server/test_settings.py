@@ -78,8 +78,14 @@ def test_nonsense_is_one_sentence_with_the_name_and_the_value(name: str, value: 
     assert "\n" not in sentence
 
 
-def test_a_bad_secret_is_not_repeated() -> None:
-    assert "hunter2" not in refused(REDIS_URL="http://hunter2")
+@pytest.mark.parametrize(
+    "address",
+    ["http://hunter2", "redis:hunter2", "redis://", "redis://:hunter2@h:port/0", "unix://hunter2"],
+)
+def test_a_bad_secret_is_refused_and_not_repeated(address: str) -> None:
+    sentence = refused(REDIS_URL=address)
+    assert sentence.startswith("REDIS_URL must be a Redis address")
+    assert "hunter2" not in sentence
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "SECRET_KEY"])

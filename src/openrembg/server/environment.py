@@ -126,14 +126,14 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(word, strict=False) for word in _words(text))
 
 
-def _url(schemes: tuple[str, ...]) -> Callable[[str], object]:
-    def parse(text: str) -> str:
-        parts = urlsplit(text)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path):
-            raise ValueError(text)
-        return text.rstrip("/")
-
-    return parse
+def _redis_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or not text.startswith(f"{parts.scheme}://"):
+        raise ValueError(text)
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError(text)
+    _ = parts.port  # raises ValueError for a port that is none
+    return text
 
 
 def _web_address(text: str) -> str:
@@ -159,5 +159,5 @@ WEB_ADDRESS = ("web address that starts with http:// or https://", _web_address)
 ORIGINS = ("comma-separated list of origins such as https://example.com, or *", _origins)
 REDIS_ADDRESS = (
     "Redis address that starts with redis://, rediss:// or unix://",
-    _url(("redis", "rediss", "unix")),
+    _redis_address,
 )
