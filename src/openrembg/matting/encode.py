@@ -15,10 +15,13 @@ from PIL import Image, ImageCms
 from openrembg.matting import libwebp, parallel
 from openrembg.matting.layer import Layer, Pixels
 from openrembg.matting.options import Format
+from openrembg.matting.webp_alpha import encode_alpha
 
 WEBP_QUALITY: Final = 80
 JPEG_QUALITY: Final = 92
 DEFLATE_LEVEL: Final = 1
+ICC_FLAG: Final = 0x20
+ALPHA_FLAG: Final = 0x10
 MEDIA_TYPES: Final[dict[Format, str]] = {
     "webp": "image/webp",
     "png": "image/png",
@@ -147,16 +150,17 @@ def webp_encoder() -> str:
 
 def encode_webp(layer: Layer) -> bytes:
     """Encode lossy with lossless alpha, or, for a matte, losslessly."""
-    if libwebp.available():
-        return _tag_webp(_libwebp(layer), layer.width, layer.height)
-    return encode_webp_with_pillow(layer)
-
-
-def _libwebp(layer: Layer) -> memoryview:
+    if not libwebp.available():
+        return encode_webp_with_pillow(layer)
     if layer.rgb is None:
         grey = cv2.cvtColor(_interleave(layer, slice(0, layer.height)), cv2.COLOR_GRAY2RGB)
-        return libwebp.encode_lossless(np.asarray(grey, np.uint8))
-    return libwebp.encode_lossy(layer.rgb, layer.alpha, quality=WEBP_QUALITY)
+        return _container(libwebp.encode_lossless(np.asarray(grey, np.uint8)), layer, b"")
+    alpha = layer.alpha
+    if alpha is None:
+        return _container(libwebp.encode_lossy(layer.rgb, None, quality=WEBP_QUALITY), layer, b"")
+    alpha_body = parallel.start(lambda: encode_alpha(alpha))
+    frame = libwebp.encode_lossy(layer.rgb, alpha, quality=WEBP_QUALITY)
+    return _container(frame, layer, alpha_body())
 
 
 def encode_webp_with_pillow(layer: Layer) -> bytes:
@@ -175,20 +179,25 @@ def encode_webp_with_pillow(layer: Layer) -> bytes:
     return file.getvalue()
 
 
-def _tag_webp(file: memoryview, width: int, height: int) -> bytes:
-    """Return the file with the sRGB profile in it, as an extended WebP.
+def _container(simple: memoryview, layer: Layer, alpha: bytes) -> bytes:
+    """Return a simple WebP as an extended one, with the sRGB profile and the ALPH chunk's body.
 
     Source: RFC 9649, section 2.7.
     """
-    profile = srgb_profile()
-    profile_chunk = b"ICCP" + struct.pack("<I", len(profile)) + profile + b"\0" * (len(profile) & 1)
-    extended = bytes(file[12:16]) == b"VP8X"
-    flags = file[20] if extended else 0
-    head = struct.pack("<I", flags | 0x20) + (width - 1).to_bytes(3, "little")
-    vp8x = b"VP8X" + struct.pack("<I", 10) + head + (height - 1).to_bytes(3, "little")
-    frames = file[30:] if extended else file[12:]
-    size = 4 + len(vp8x) + len(profile_chunk) + len(frames)
-    return b"".join((b"RIFF", struct.pack("<I", size), b"WEBP", vp8x, profile_chunk, frames))
+    flags = ICC_FLAG | (ALPHA_FLAG if alpha else 0)
+    canvas = struct.pack("<I", flags) + (layer.width - 1).to_bytes(3, "little")
+    chunks = [
+        *_riff_chunk(b"VP8X", canvas + (layer.height - 1).to_bytes(3, "little")),
+        *_riff_chunk(b"ICCP", srgb_profile()),
+        *(_riff_chunk(b"ALPH", alpha) if alpha else ()),
+        simple[12:],
+    ]
+    size = 4 + sum(len(chunk) for chunk in chunks)
+    return b"".join((b"RIFF", struct.pack("<I", size), b"WEBP", *chunks))
+
+
+def _riff_chunk(name: bytes, body: bytes) -> tuple[bytes, bytes, bytes]:
+    return name + struct.pack("<I", len(body)), body, b"\0" * (len(body) & 1)
 
 
 # JPEG
