@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from services import NO_LIMITS, Service, openrembg_server, redis_server
 
 StartServer = Callable[..., Service]
