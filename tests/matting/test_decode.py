@@ -211,6 +211,20 @@ def test_a_torn_file_does_not_decode(format_: str, keep: float) -> None:
         Source(data[: int(len(data) * keep)]).photo()
 
 
+def test_a_jpeg_of_a_larger_size_than_its_data_does_not_decode() -> None:
+    data = bytearray(file_of(photo(16, 16), "jpeg"))
+    frame = data.index(b"\xff\xc0") + 5
+    data[frame : frame + 4] = struct.pack(">HH", 900, 900)
+    with pytest.raises(UndecodableImage):
+        Source(bytes(data)).photo()
+
+
+def test_a_jpeg_with_harmless_garbage_before_its_end_decodes() -> None:
+    data = file_of(photo(), "jpeg")
+    torn = data[:-2] + b"\0\1\2" + data[-2:]
+    assert Source(torn).photo().rgb.shape == (48, 64, 3)
+
+
 def test_a_torn_jpeg_does_not_decode_at_network_size_either() -> None:
     data = file_of(photo(2600, 1800), "jpeg")
     with pytest.raises(UndecodableImage):

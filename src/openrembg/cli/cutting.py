@@ -13,6 +13,7 @@ from openrembg.matting.errors import MattingError
 from openrembg.matting.options import Options
 from openrembg.matting.pipeline import cut_out, peak_pixels, remove_background
 from openrembg.matting.runtime import LocalMatter, load_matter
+from openrembg.matting.tuning import tune_process
 from openrembg.matting.weights import DEFAULT_MODEL, find_weights
 
 MAX_FILE_BYTES: Final = 1 << 30
@@ -50,6 +51,7 @@ def worker(task: Task) -> Work:
 
 def load(task: Task) -> LocalMatter:
     """Return the model that the task names, warm. Raises a ModelError."""
+    tune_process()
     weights = find_weights(task.model or DEFAULT_MODEL, task.models_dir)
     return load_matter(weights, provider=task.provider)
 

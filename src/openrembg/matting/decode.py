@@ -285,8 +285,11 @@ def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -
             min_width=min(min_width, header.width),
             min_height=min(min_height, header.height),
         )
-    except ValueError:
-        # simplejpeg stops at every warning. Pillow knows the harmless ones from a torn file.
+    except ValueError as error:
+        # simplejpeg stops at every warning of libjpeg. Pillow tells the harmless ones from a torn
+        # file, but for this one: the data end early, and the rest would be grey.
+        if "premature end of data segment" in str(error):
+            raise UndecodableImage from error
         return _decode_pillow(data, header)
     return Photo(_to_srgb(rgb, header.icc), None)
 

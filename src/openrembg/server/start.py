@@ -40,9 +40,11 @@ def run(host: str | None = None, port: int | None = None) -> int:
 
 def _serve(settings: "Settings", host: str, port: int) -> int:
     # Not before: these need Django's settings.
+    from openrembg.matting.tuning import tune_process
     from openrembg.server.service import service, workers
     from openrembg.server.wsgi import application
 
+    tune_process()
     config = ServeConfig(
         host,
         port,

@@ -1,0 +1,30 @@
+"""Settings of the whole process, for processes that are ours: the server and the command line.
+
+A program that imports the library keeps its own.
+"""
+
+import ctypes
+import platform
+from typing import Final
+
+import cv2
+
+M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
+MMAP_FROM_BYTES: Final = 4 << 20
+
+
+def tune_process() -> None:
+    """Bound threads and memory. Call it before the first thread is started.
+
+    OpenCV gets one thread a call, since pictures are spread over the cores by us. glibc gets two
+    heaps instead of eight a core, and gives large blocks back at once: a server of many threads
+    otherwise keeps several pictures' worth of freed memory (measured: docs/benchmarks.md).
+    Source: mallopt(3).
+    """
+    cv2.setNumThreads(1)
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_ARENA_MAX, 2)
+    libc.mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES)
