@@ -1,14 +1,12 @@
 """Real services that more than one test talks to; each is started when it is first asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from services import NO_LIMITS, Service, openrembg_server, redis_server
-
-StartServer = Callable[..., Service]
+from services import NO_LIMITS, Service, StartServer, openrembg_server, redis_server
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,10 @@ class Service:
         return pids
 
 
+# What the fixture `start_server` gives: start_server(NAME="value", …) runs one more server.
+StartServer = Callable[..., Service]
+
+
 def free_port() -> int:
     """Return a TCP port that nobody listens on."""
     with socket.socket() as probe:

@@ -6,8 +6,7 @@ import pytest
 from forms import Answer, Part, field, photo, post
 from pictures import empty_picture, picture
 
-from conftest import StartServer
-from services import Service, openrembg_server
+from services import Service, StartServer, openrembg_server
 
 pytestmark = pytest.mark.wire
 

@@ -8,8 +8,7 @@ import pytest
 from forms import FORM, Answer, field, flat, form, photo, post, send, send_head
 from pictures import picture
 
-from conftest import StartServer
-from services import HOST, Service
+from services import HOST, Service, StartServer
 
 pytestmark = pytest.mark.wire
 
