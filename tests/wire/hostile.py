@@ -128,8 +128,7 @@ def _headers_alone() -> Iterator[tuple[str, bytes]]:
     for extension, header in kinds:
         for width, height in ((10_001, 1), (1, 10_001), (60_000, 60_000)):
             yield f"giant-{width}x{height}.{extension}", header(width, height)
-    # A JPEG whose scan ends early is a picture with a grey rest, as browsers show it.
-    for extension, header in kinds[:2] + kinds[3:]:
+    for extension, header in kinds:
         yield f"hollow-10000x10000.{extension}", header(10_000, 10_000)
     yield "giant-2147483647.png", png_header(2**31 - 1, 2**31 - 1)
     yield "giant-2147483647.bmp", bmp_header(2**31 - 1, 2**31 - 1)
