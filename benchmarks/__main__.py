@@ -96,7 +96,7 @@ def _library(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _server(chosen: argparse.Namespace) -> dict[str, Any]:
     clients, rounds, seconds = ((1, 16), 1, 4.0) if chosen.quick else (CLIENTS, 3, 6.0)
-    print("## Concurrent clients, 1 MP each (our server as shipped, colours estimated)\n")
+    print("## Concurrent clients, 1 MP each\n")
     streams = measure_rates(PHOTOS, clients, chosen.repeats or rounds, seconds)
     print(rate_table(streams), end="\n\n", flush=True)
     if chosen.quick:

@@ -37,17 +37,22 @@ class Server:
 
 
 @contextlib.contextmanager
-def our_server(data: Path) -> Iterator[Server]:
-    """Run `openrembg serve` as shipped, but without limits for anonymous callers."""
+def our_server(data: Path, *, colors: bool = True) -> Iterator[Server]:
+    """Run `openrembg serve` as shipped, but without limits for anonymous callers.
+
+    colors: False leaves soft edges' colours as they are, as the peer does.
+    """
     command = [str(Path(sys.executable).parent / "openrembg"), "serve"]
     environment = {
         **os.environ,
         "OPENREMBG_DATA_DIR": str(data),
         "OPENREMBG_ANONYMOUS_PER_MINUTE": "-1",
         "OPENREMBG_ANONYMOUS_PER_DAY": "-1",
+        "OPENREMBG_EDGE_COLORS": "on" if colors else "off",
     }
-    with _running(command, environment, "/ready", data / "ours.log") as (pid, port, ready_s):
-        yield Server("ours", pid, port, "/rmbg", "image", ready_s)
+    name = "ours + colours" if colors else "ours"
+    with _running(command, environment, "/ready", data / f"{name}.log") as (pid, port, ready_s):
+        yield Server(name, pid, port, "/rmbg", "image", ready_s)
 
 
 @contextlib.contextmanager

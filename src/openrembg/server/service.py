@@ -22,6 +22,7 @@ class Service:
     backend: Backend
     slots: Slots
     rates: Rates
+    estimate_foreground: bool = True
 
 
 def build(chosen: Settings) -> Service:
@@ -39,6 +40,7 @@ def build(chosen: Settings) -> Service:
             per_minute=chosen.anonymous_per_minute,
             per_day=chosen.anonymous_per_day,
         ),
+        estimate_foreground=chosen.edge_colors == "on",
     )
 
 

@@ -87,6 +87,12 @@ class Settings:
         "How many pictures are computed at once.",
         shown="the cores that this process may use",
     )
+    edge_colors: Literal["on", "off"] = setting(
+        "OPENREMBG_EDGE_COLORS",
+        one_of("on", "off"),
+        "on",
+        "Whether the old background is taken out of soft edges' colours; off is faster.",
+    )
     queue: int = setting(
         "OPENREMBG_QUEUE",
         whole(0, 10_000),

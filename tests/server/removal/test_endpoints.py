@@ -362,3 +362,16 @@ def test_a_body_that_never_came_is_told_after_credentials_and_limits(
     assert client.post("/rmbg", **flags).status_code == 429
     assert client.post("/rmbg", headers={"x-api-key": "k"}, **flags).status_code == 401
     assert client.get("/rmbg", **flags).status_code == 405
+
+
+@pytest.mark.parametrize("edge_colors", ["on", "off"])
+def test_an_operator_may_leave_the_colors_of_soft_edges_alone(
+    client: Client, furnish: Any, edge_colors: str
+) -> None:
+    furnish(edge_colors=edge_colors)
+    cut = opened(send(client, ("format", "png")))
+    original = Image.open(io.BytesIO(photo()))
+    soft = [(x, y) for x in range(40) for y in range(30) if 30 < cut.getpixel((x, y))[3] < 225]
+    assert soft
+    kept = all(cut.getpixel(at)[:3] == original.getpixel(at) for at in soft)
+    assert kept == (edge_colors == "off")

@@ -25,7 +25,12 @@ def remove_background(request: HttpRequest) -> HttpResponse:
     with visit.reserved():
         matter = house.backend.matter()
         with house.slots.admit(work.pixels, gone):
-            cutout = cut_out(work.picture.source(), work.options, matter)
+            cutout = cut_out(
+                work.picture.source(),
+                work.options,
+                matter,
+                estimate_foreground=house.estimate_foreground,
+            )
         count_stages(cutout.timings)
         if gone is not None and gone():
             raise ClientGone("left before the first byte")
