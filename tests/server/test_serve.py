@@ -230,6 +230,15 @@ def test_too_large_body_is_answered_at_the_headers() -> None:
         client.send(b"x" * (50 * MIB))  # the server reads on, so this raises nothing
 
 
+def test_length_beyond_every_disk_is_a_body_over_the_cap() -> None:
+    with running(App()) as server:
+        for size in (sys.maxsize - 1, sys.maxsize, 10**30, 10**400):
+            with connected(server) as client:
+                client.send(post("/rmbg", size))
+                flags = client.report()["flags"]
+                assert flags == {"body_too_large": min(size, sys.maxsize)}
+
+
 def test_answer_is_readable_for_a_client_that_writes_everything_first() -> None:
     with running(App(), body_cap_bytes=MIB) as server, connected(server) as client:
         client.send(post("/rmbg", 30 * MIB) + b"x" * (30 * MIB))

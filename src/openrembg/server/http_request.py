@@ -6,6 +6,7 @@ and the application is called at once with an empty body, so that its own checks
 
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
 
     def _expect_body(self, size: int) -> None:
         if size > self._reception.body_cap_bytes:
-            self._refuse("openrembg.body_too_large", size)
+            # Nobody sends as much; who counts with it shall not have to think of overflows.
+            self._refuse("openrembg.body_too_large", min(size, sys.maxsize))
             return
         if not self._reception.budget.reserve(size):
             self._refuse("openrembg.spool_full", True)

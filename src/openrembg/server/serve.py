@@ -8,10 +8,10 @@ runs the main loop and ends it on SIGTERM.
 
 import contextlib
 import logging
+import math
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -282,10 +282,10 @@ def _adjustments(config: ServeConfig) -> Adjustments:
         # X-Forwarded-For and the like: the application knows which proxies it trusts.
         clear_untrusted_proxy_headers=False,
         max_request_header_size=MAX_HEADER_BYTES,
-        max_request_body_size=sys.maxsize,  # http_request.py has the cap
         recv_bytes=RECV_BYTES,
     )
     adj.channel_timeout = config.channel_timeout_s  # the constructor makes it an int
+    adj.max_request_body_size = math.inf  # http_request.py has the cap; here, it would be an int
     # waitress counts every entry of its map: also each listener and its trigger.
     adj.connection_limit = config.connection_limit + 2 * len(adj.listen)
     return adj
