@@ -6,7 +6,10 @@ from rmbg_client import send
 
 from openrembg.server.cors import EXPOSED
 
-ROUTES = ["/rmbg", "/rmbg/", "/api/rmbg", "/api/rmbg/", "/api/openapi", "/health", "/ready"]
+ROUTES = [
+    *("/rmbg", "/rmbg/", "/api/rmbg", "/api/rmbg/", "/api/openapi"),
+    *("/health", "/ready", "/metrics"),
+]
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -25,6 +28,13 @@ def test_a_preflight_is_204_for_everybody(client: Client, path: str) -> None:
     assert "X-Api-Key" in response.headers["Access-Control-Allow-Headers"]
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def test_a_page_answers_the_method_that_it_allows(client: Client) -> None:
+    assert "OPTIONS" in client.post("/").headers["Allow"]
+    response = client.options("/")
+    assert response.status_code == 204
+    assert "Access-Control-Allow-Origin" not in response.headers
 
 
 def test_a_preflight_needs_no_credentials_and_counts_for_no_limit(

@@ -31,10 +31,10 @@ def cors(get_response: GetResponse) -> GetResponse:
     """Return the middleware that answers preflights and marks every API answer."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if not _is_api(request.path):
-            return get_response(request)
         is_preflight = request.method == "OPTIONS" and _exists(request.path)
         response = _preflight() if is_preflight else get_response(request)
+        if not _is_api(request.path):
+            return response
         for name, value in _origin_headers(request).items():
             response.headers[name] = value
         response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
@@ -44,7 +44,8 @@ def cors(get_response: GetResponse) -> GetResponse:
 
 
 def _is_api(path: str) -> bool:
-    return path.startswith("/api/") or path.rstrip("/") in ("/rmbg", "/health", "/ready")
+    routes = ("/rmbg", "/health", "/ready", "/metrics")
+    return path.startswith("/api/") or path.rstrip("/") in routes
 
 
 def _exists(path: str) -> bool:
