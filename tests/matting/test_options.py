@@ -97,6 +97,10 @@ def test_a_color_is_hex_or_a_css_name_in_any_case(text: str, color: tuple[int, .
     assert Options(bg_color=text).background == color
 
 
+def test_only_ascii_has_another_case() -> None:
+    assert isinstance(color_or_sentence("\N{KELVIN SIGN}haki"), str)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_color_or_a_sentence_that_echoes_at_most_64_characters(text: str) -> None:
     answer = color_or_sentence(text)

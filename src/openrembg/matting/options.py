@@ -49,7 +49,8 @@ def parse_color(text: str) -> Rgba:
     Raises ValueError with the contract's sentence for anything else.
     Source: CSS Color Module Level 4, sections 5.2 (hex) and 6.1 (names).
     """
-    name = text.lower()
+    # The Kelvin sign is no k: CSS matches names in any case of ASCII.
+    name = text.lower() if text.isascii() else text
     if name == "transparent":
         return (0, 0, 0, 0)
     color = _CSS_NAMES.get(name, name)
