@@ -154,6 +154,33 @@ def swapped_channels_profile() -> bytes:
     return bytes(profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be")))
 
 
+@pytest.mark.parametrize(
+    ("format_", "dtype"), [("png", np.uint8), ("jpeg", np.uint8), ("png", np.uint16)]
+)
+def test_a_grey_profile_is_converted_to_srgb(format_: str, dtype: type[np.unsignedinteger]) -> None:
+    grey = np.full((8, 8), 100, dtype) * (257 if dtype is np.uint16 else 1)
+    data = file_of(Image.fromarray(grey.astype(dtype)), format_, icc_profile=linear_grey_profile())
+    # 100 of 255 of linear light is 168 in sRGB (IEC 61966-2-1).
+    assert np.abs(Source(data).photo().rgb.astype(int) - 168).max() <= 2
+
+
+def linear_grey_profile() -> bytes:
+    """Return a grey profile whose values are linear light (ICC.1:2022, sections 7.2 and 8.3.4)."""
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(78 + 1),
+        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061),
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">I", 0),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(value))
+        body += value
+    size = 128 + len(table) + len(body)
+    header = struct.pack(">I4s4s4s4s4s", size, b"test", b"\x02\x10\0\0", b"mntr", b"GRAY", b"XYZ ")
+    header += struct.pack(">6H4s28x3i", 2026, 1, 1, 0, 0, 0, b"acsp", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + body
+
+
 def test_an_srgb_profile_changes_nothing() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     pixels = photo()

@@ -277,9 +277,9 @@ def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -
     if header.orientation >= 5:
         min_width, min_height = min_height, min_width
     try:
-        rgb = simplejpeg.decode_jpeg(
+        pixels = simplejpeg.decode_jpeg(
             data,
-            "RGB",
+            "GRAY" if header.mode == "L" else "RGB",
             fastdct=False,
             fastupsample=False,
             min_width=min(min_width, header.width),
@@ -291,7 +291,7 @@ def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -
         if "premature end of data segment" in str(error):
             raise UndecodableImage from error
         return _decode_pillow(data, header)
-    return Photo(_to_srgb(rgb, header.icc), None)
+    return Photo(_to_srgb(pixels, header.icc), None)
 
 
 def _check_png_chunks(data: bytes) -> None:
@@ -332,19 +332,19 @@ def _decode_pillow(data: bytes, header: Header) -> Photo:
         raise UndecodableImage
     image.load()
     if image.mode.startswith("I"):
-        return _photo_of_16_bits(image)
+        return _photo_of_16_bits(image, header.icc)
     image, alpha = _split_alpha(image)
     rgb = _pillow_to_srgb(image, header.icc)
     return Photo(np.array(rgb, np.uint8), alpha)
 
 
-def _photo_of_16_bits(image: Image.Image) -> Photo:
+def _photo_of_16_bits(image: Image.Image, icc: bytes | None) -> Photo:
     """Return a 16-bit grey picture as 8 bits: the high byte. Pillow's convert() would clip."""
     deep = np.asarray(image)
     grey = (deep >> 8).clip(0, 255).astype(np.uint8)
     key = image.info.get("transparency")
     alpha = None if key is None else np.where(deep == key, 0, 255).astype(np.uint8)
-    return Photo(np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8), alpha)
+    return Photo(_to_srgb(grey[..., None], icc), alpha)
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
@@ -373,11 +373,18 @@ def _pillow_to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_srgb(rgb: Pixels, icc: bytes | None) -> Pixels:
-    """Return uint8[h, w, 3] in sRGB, the same array when there is nothing to do."""
-    if not icc or _is_srgb(icc):
-        return np.ascontiguousarray(rgb)
-    return np.array(_pillow_to_srgb(Image.fromarray(rgb), icc), np.uint8)
+def _to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
+    """Return colours [h, w, 3] or greys [h, w, 1] as uint8[h, w, 3] in sRGB.
+
+    It is the same array when there is nothing to do.
+    """
+    grey = pixels.shape[2] == 1
+    if icc and not _is_srgb(icc):
+        image = Image.fromarray(pixels[..., 0] if grey else pixels)
+        return np.array(_pillow_to_srgb(image, icc), np.uint8)
+    if grey:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    return np.ascontiguousarray(pixels)
 
 
 @cache
