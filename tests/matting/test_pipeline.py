@@ -156,6 +156,13 @@ def test_a_subject_that_the_input_hides_counts_as_nothing() -> None:
     assert not cutout.foreground_detected
 
 
+def test_what_is_too_faint_to_count_leaves_no_trace() -> None:
+    rgba = np.dstack([photo(80, 60), np.full((60, 80), 8, np.uint8)])
+    cutout = remove_background(file_of(rgba), Options(format="png"), matter=LeftHalf())
+    assert not cutout.foreground_detected
+    assert not pixels_of(cutout.data)[..., 3].any()
+
+
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_the_shipped_model_finds_nothing_in_an_empty_picture(shade: int) -> None:
     empty = np.full((240, 320, 3), shade, np.uint8)

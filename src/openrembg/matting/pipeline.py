@@ -102,7 +102,7 @@ def cut_out(
         layer = rotate(layer, options.angle, options.expand)
         layer = resize(layer, *_plan(source, options)[1])
         box = _box(layer, matte)
-        layer = _finish(layer, options)
+        layer = _finish(layer if box.width else _cleared(layer), options)
     del photo
     with clock.measure("encode"):
         data = encode(layer, options.format)
@@ -177,6 +177,11 @@ def _times(alpha: Pixels, other: Pixels | None) -> Pixels:
     product += 127
     product //= 255
     return product.astype(np.uint8)
+
+
+def _cleared(layer: Layer) -> Layer:
+    """Return the layer without the faint traces of what does not count as found."""
+    return Layer(layer.rgb, np.zeros((layer.height, layer.width), np.uint8))
 
 
 def _box(layer: Layer, matte: Matte) -> Box:
