@@ -188,6 +188,15 @@ def test_a_source_is_not_overwritten_through_standard_input(tmp_path: Path) -> N
     assert photo.read_bytes() == before
 
 
+def test_a_file_where_a_folder_must_go_is_a_failure(tmp_path: Path) -> None:
+    draw_photo(tmp_path / "in" / "sub" / "photo.jpg")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").write_bytes(b"mine")
+    code, said = call(tmp_path / "in", "-o", tmp_path / "out")
+    assert (code, "sub is a file, and no folder" in said) == (1, True)
+    assert (tmp_path / "out" / "sub").read_bytes() == b"mine"
+
+
 def test_an_output_file_that_exists_stays_without_overwrite(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     (tmp_path / "out.png").write_bytes(b"mine")
@@ -237,6 +246,14 @@ def test_a_photo_without_a_subject_is_mentioned(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
     code, said = call(tmp_path / "white.png")
     assert (code, "no subject was found" in said) == (0, True)
+
+
+def test_of_many_photos_without_a_subject_only_the_first_are_named(tmp_path: Path) -> None:
+    for number in range(23):
+        Image.new("RGB", (30, 20), "grey").save(tmp_path / f"{number}.png")
+    code, said = call(tmp_path)
+    assert (code, said.count(".png: No subject was found.")) == (0, 20)
+    assert said.endswith("No subject was found in 3 more.\n")
 
 
 def test_quiet_says_only_what_failed(tmp_path: Path) -> None:
@@ -302,6 +319,43 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         ["bash", "-c", command], capture_output=True, env=environment(tmp_path), check=True
     )
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("closing", "said"),
+    [
+        (">&-", b"openrembg: Standard output is closed.\n"),
+        ("<&-", b"openrembg: There is no photo on standard input.\n"),
+    ],
+)
+def test_a_closed_stream_is_a_sentence(closing: str, said: bytes, tmp_path: Path) -> None:
+    target = "-" if closing == ">&-" else "out.webp"
+    command = f"'{sys.executable}' -m openrembg remove - -o {target} {closing}"
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        input=b"",
+        stderr=subprocess.PIPE,
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (2, said)
+
+
+def test_a_full_disk_behind_standard_output_is_a_sentence(tmp_path: Path) -> None:
+    photo = draw_photo(tmp_path / "photo.png", (600, 600))
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "openrembg", "remove", photo, "-o", "-", "--format", "bmp"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(tmp_path),
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"openrembg: standard output: No space left on device\n",
+    )
 
 
 def test_binary_data_is_not_written_to_a_terminal(tmp_path: Path) -> None:

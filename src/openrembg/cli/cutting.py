@@ -27,24 +27,21 @@ def worker(task: Task) -> Work:
         stop(str(error))
     gate = PixelGate()
 
-    def cut(job: Job) -> bool:
+    def cut(job: Job) -> Outcome:
         source = Source(read(job.source))
         with gate.admit(peak_pixels(source, task.options)):
             cutout = cut_out(source, task.options, matter)
         if not write(job.target, cutout.data, overwrite=task.overwrite):
-            raise FileExistsError
-        return cutout.foreground_detected
+            return Outcome(job, "skipped")
+        return Outcome(job, "done", "" if cutout.foreground_detected else "No subject was found")
 
     def work(job: Job) -> Outcome:
         if not task.overwrite and os.path.lexists(job.target):
             return Outcome(job, "skipped")
         try:
-            found = cut(job)
-        except FileExistsError:
-            return Outcome(job, "skipped")
+            return cut(job)
         except Exception as error:  # a bad photo must not end the run of a thousand
             return Outcome(job, "failed", reason(error))
-        return Outcome(job, "done", "" if found else "No subject was found")
 
     return work
 

@@ -21,7 +21,7 @@ POLL_S: Final = 1.0
 
 
 def cut_out_files(task: Task) -> int:
-
+    """Cut out every photo that the arguments name, and return the exit code."""
     found = find_inputs(task.arguments, recursive=task.recursive, leave_out=task.folder)
     if found.left_out and not task.quiet:
         say(f"Left out {found.left_out} earlier results; name one alone to use it as a photo.")
@@ -33,7 +33,7 @@ def cut_out_files(task: Task) -> int:
 
 
 def _plan(task: Task, found: Found) -> tuple[Job, ...]:
-
+    """Return a job for each photo, or say why the one output file cannot be written and leave."""
     if not task.into_file:
         return plan(found.inputs, task.folder, task.options.format, mask=task.options.mask)
     assert task.output is not None  # noqa: S101 (into_file says so)
@@ -49,7 +49,6 @@ def _plan(task: Task, found: Found) -> tuple[Job, ...]:
 
 def watch_folders(task: Task) -> int:
     """Process what is there and what comes, until Ctrl-C, which is how a watch ends well."""
-
     work = worker(task)
     watch = Watch()
     failed = False
@@ -72,7 +71,7 @@ def watch_folders(task: Task) -> int:
 
 
 def _process(task: Task, jobs: tuple[Job, ...], work: Work) -> list[Outcome]:
-
+    """Run the jobs, with a progress bar when somebody watches several."""
     console = stderr()
     with closing(run(jobs, work, threads=min(task.jobs or available_cores(), len(jobs)))) as ready:
         if len(jobs) > 1 and console.is_terminal and not task.quiet:

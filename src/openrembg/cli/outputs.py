@@ -1,5 +1,6 @@
 """Where results go: a name for each input that harms nothing, and a write that is whole or not."""
 
+import errno
 import os
 import secrets
 from collections import Counter
@@ -57,7 +58,7 @@ def write(target: Path, data: bytes, *, overwrite: bool) -> bool:
     The bytes go to a hidden file in the same folder, reach the disk, and get their name in one
     step. An existing file is replaced only with `overwrite`. Raises OSError.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     draft = target.with_name(f".openrembg-{secrets.token_hex(8)}.part")
     try:
         with draft.open("xb") as file:
@@ -67,6 +68,15 @@ def write(target: Path, data: bytes, *, overwrite: bool) -> bool:
         return _give_name(draft, target, overwrite=overwrite)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        # Not the error that a taken target would be.
+        message = f"{shown(folder)} is a file, and no folder"
+        raise NotADirectoryError(errno.ENOTDIR, message) from error
 
 
 def identity(path: Path) -> tuple[int, int] | str:

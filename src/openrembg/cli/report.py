@@ -1,9 +1,13 @@
 """What a run says at its end: how it went, what failed and why."""
 
+from typing import Final
+
 from openrembg.cli.batch import Outcome, failure_line
 from openrembg.cli.inputs import Failure
 from openrembg.cli.task import Task
 from openrembg.cli.terminal import FAILED, OK, say, shown
+
+NOTES: Final = 20
 
 
 def report(task: Task, outcomes: list[Outcome], missing: tuple[Failure, ...]) -> int:
@@ -40,6 +44,8 @@ def _say_counts(outcomes: list[Outcome], failures: list[Failure]) -> None:
     if failures:
         parts.append(f"{len(failures)} failed")
     say(", ".join(parts) + ".")
-    for item in outcomes:
-        if item.state == "done" and item.note:
-            say(f"{shown(item.job.source)}: {item.note}.")
+    noted = [item for item in outcomes if item.state == "done" and item.note]
+    for item in noted[:NOTES]:
+        say(f"{shown(item.job.source)}: {item.note}.")
+    if len(noted) > NOTES:
+        say(f"{noted[0].note} in {len(noted) - NOTES} more.")

@@ -14,10 +14,12 @@ from openrembg.matting.errors import ImageError, InferenceFailed, MattingError
 def cut_out_stream(task: Task) -> int:
     """Cut out one photo whose input or output is a pipe."""
     to_stdout = task.output in (None, STREAM)
+    if to_stdout and sys.stdout is None:
+        stop("Standard output is closed.", USAGE)
     if to_stdout and sys.stdout.isatty():
         stop("The result is binary. Redirect it, or say -o FILE.", USAGE)
     argument = task.arguments[0]
-    if argument == STREAM and sys.stdin.isatty():
+    if argument == STREAM and (sys.stdin is None or sys.stdin.isatty()):
         stop("There is no photo on standard input.", USAGE)
     if argument == STREAM and _is_standard_input(task.output):
         stop("The output is the photo itself, and a photo is never overwritten.", USAGE)
@@ -48,9 +50,11 @@ def _to_stdout(data: bytes) -> int:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Else the interpreter tries to flush once more on its way out, and complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            stop(f"standard output: {reason(error)}")
         return FAILED
     return OK
 
