@@ -544,10 +544,18 @@ def test_client_that_stops_in_the_middle_of_a_body_is_closed() -> None:
 
 
 def test_idle_connection_is_closed() -> None:
-    with running(App(), channel_timeout_s=0.3) as server, connected(server) as client:
+    with running(App(), idle_timeout_s=0.3) as server, connected(server) as client:
         client.send(get("/"))
         client.report()
         assert client.is_closed()
+
+
+def test_short_idle_time_does_not_cut_off_a_request_that_pauses() -> None:
+    with running(App(), idle_timeout_s=0.2) as server, connected(server) as client:
+        client.send(post("/", 2) + b"x")
+        time.sleep(0.8)
+        client.send(b"y")
+        assert client.report()["method"] == "POST"
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", post("/", 100_000)])

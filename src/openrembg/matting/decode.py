@@ -1,8 +1,10 @@
 """From a file's bytes to pixels: sniff, limits before pixels, EXIF turn, ICC to sRGB."""
 
 import io
+import re
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -17,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from openrembg.matting import libwebp
+from openrembg.matting import libwebp, parallel
 from openrembg.matting.downsample import downsample
 from openrembg.matting.errors import ImageTooLarge, UndecodableImage, UnsupportedImage
 from openrembg.matting.layer import Pixels
@@ -26,6 +28,9 @@ from openrembg.matting.options import MAX_SIDE, Format
 MAX_JPEG_SCANS: Final = 64
 SCALED_DECODE_PIXELS: Final = 4_000_000
 ORIENTATION_TAG: Final = 0x0112
+
+# A JPEG marker, but for those inside a scan (a stuffed 0xFF, a restart) and those without a length.
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +275,7 @@ def _decode(data: bytes, header: Header, min_width: int, min_height: int) -> Pho
 
 def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -> Photo:
     # Thousands of progressive scans over a large canvas are a bomb: minutes for kilobytes.
-    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS and _count_scans(data) > MAX_JPEG_SCANS:
         raise UndecodableImage
     if header.mode not in ("RGB", "L"):
         return _decode_pillow(data, header)
@@ -292,6 +297,24 @@ def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -
             raise UndecodableImage from error
         return _decode_pillow(data, header)
     return Photo(_to_srgb(pixels, header.icc), None)
+
+
+def _count_scans(data: bytes) -> int:
+    """Return the scans of the first picture in a JPEG file, up to its end marker.
+
+    Not what only looks like one, in a preview, or in the film that phones append to a photo.
+    Source: ITU-T T.81, annex B.1.1.
+    """
+    view = memoryview(data)
+    scans, position = 0, 2
+    while marker := _MARKER.search(view, position):
+        position = marker.end()
+        kind = data[position - 1]
+        if kind == 0xD9:
+            break
+        scans += kind == 0xDA
+        position += int.from_bytes(view[position : position + 2], "big")
+    return scans
 
 
 def _check_png_chunks(data: bytes) -> None:
@@ -333,9 +356,27 @@ def _decode_pillow(data: bytes, header: Header) -> Photo:
     image.load()
     if image.mode.startswith("I"):
         return _photo_of_16_bits(image, header.icc)
-    image, alpha = _split_alpha(image)
-    rgb = _pillow_to_srgb(image, header.icc)
-    return Photo(np.array(rgb, np.uint8), alpha)
+    if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+    alpha = (
+        None if image.mode not in ("LA", "RGBA") else _pixels(image, lambda p: p.getchannel("A"))
+    )
+    return Photo(_pixels(image, _srgb_of(image.mode, header.icc)), alpha)
+
+
+def _pixels(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """Return a changed picture as an array, stripe by stripe: Pillow would hold it three times."""
+    stripes = parallel.stripes(image.height, image.width * 4)
+    first = np.asarray(change(image.crop((0, 0, image.width, stripes[0].stop))), np.uint8)
+    out = np.empty((image.height, *first.shape[1:]), np.uint8)
+    out[stripes[0]] = first
+
+    def fill(index: int) -> None:
+        rows = stripes[index + 1]
+        out[rows] = np.asarray(change(image.crop((0, rows.start, image.width, rows.stop))))
+
+    parallel.run_all(fill, len(stripes) - 1)
+    return out
 
 
 def _photo_of_16_bits(image: Image.Image, icc: bytes | None) -> Photo:
@@ -347,30 +388,45 @@ def _photo_of_16_bits(image: Image.Image, icc: bytes | None) -> Photo:
     return Photo(_to_srgb(grey[..., None], icc), alpha)
 
 
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
-    """Return the picture without alpha in a mode that profiles know, and its alpha."""
-    if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.array(image.getchannel("A"), np.uint8)
-        return image.convert(image.mode[:-1]), alpha
-    if image.mode in ("L", "RGB", "CMYK"):
-        return image, None
-    return image.convert("RGB"), None
+def _widen_color_key(image: Image.Image, data: bytes) -> None:
+    """Scale a transparent grey of 2 or 4 bits as Pillow scales the pixels, but not their key.
+
+    Source: W3C PNG, third edition, sections 11.2.1 (bit depth) and 11.3.1.1 (tRNS).
+    """
+    key, depth = image.info.get("transparency"), data[24]
+    if image.format == "PNG" and image.mode == "L" and isinstance(key, int) and depth < 8:
+        image.info["transparency"] = key * 255 // (2**depth - 1)
 
 
-def _pillow_to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Return the picture in sRGB; a broken profile, or one of another colour space, is ignored."""
-    space = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}[image.mode]
-    if icc and not _is_srgb(icc):
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            if profile.profile.xcolor_space == space:
-                turned = ImageCms.profileToProfile(image, profile, _srgb(), outputMode="RGB")
-                return turned or image.convert("RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass
-    return image.convert("RGB")
+def _srgb_of(mode: str, icc: bytes | None) -> Callable[[Image.Image], Image.Image]:
+    """Return how a picture of that mode becomes sRGB, its alpha dropped.
+
+    A broken profile, or one of another colour space, is ignored.
+    """
+    plain = mode.removesuffix("A") if mode in ("LA", "RGBA") else mode
+    spaces = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
+    turn = _transform(icc, plain, spaces[plain]) if icc and plain in spaces else None
+
+    def change(image: Image.Image) -> Image.Image:
+        if image.mode != plain:
+            image = image.convert(plain)
+        if turn is not None:
+            return turn.apply(image)
+        return image if plain == "RGB" else image.convert("RGB")
+
+    return change
+
+
+def _transform(icc: bytes, mode: str, space: str) -> ImageCms.ImageCmsTransform | None:
+    if _is_srgb(icc):
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        if profile.profile.xcolor_space != space:
+            return None
+        return ImageCms.ImageCmsTransform(profile, _srgb(), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
 
 
 def _to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
@@ -381,7 +437,7 @@ def _to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
     grey = pixels.shape[2] == 1
     if icc and not _is_srgb(icc):
         image = Image.fromarray(pixels[..., 0] if grey else pixels)
-        return np.array(_pillow_to_srgb(image, icc), np.uint8)
+        return _pixels(image, _srgb_of(image.mode, icc))
     if grey:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
     return np.ascontiguousarray(pixels)

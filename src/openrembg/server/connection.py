@@ -88,7 +88,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return now >= self._drain_until
         if self.requests and not self.total_outbufs_len:
             return False  # the application is at work: no deadline of ours
-        if now - self.last_activity > self.adj.channel_timeout:
+        rest_s = now - self.last_activity
+        if self.is_idle and rest_s > self.server.idle_timeout_s:
+            # Shorter than a pause within a request may be: Node waits for its idle connections
+            # before it ends, so a script would hang for as long as we keep them.
+            return True
+        if rest_s > self.adj.channel_timeout:
             # With output pending this is a client that does not read its answer; closing the
             # connection also frees a worker that waits for it to be read.
             return True

@@ -65,6 +65,7 @@ class ServeConfig:
     drain_s: float = 5.0
     shutdown_s: float = 30.0
     channel_timeout_s: float = 60.0
+    idle_timeout_s: float = 10.0
 
 
 class Workers(ThreadedTaskDispatcher):  # type: ignore[misc]
@@ -84,6 +85,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.held_answers = server.held_answers
         self.drain_bytes = config.drain_bytes
         self.drain_s = config.drain_s
+        self.idle_timeout_s = config.idle_timeout_s
         self.stopping = False
         self.ended = False
         self._early = server.early
@@ -161,7 +163,8 @@ class Server:
         self._stop_asked = False
         self._stop_deadline: float | None = None
         # The loop wakes for every event; this is only how late a deadline may be noticed.
-        self._turn_s = max(0.05, min(1.0, config.channel_timeout_s / 4, config.drain_s / 4))
+        waits_s = (config.channel_timeout_s, config.idle_timeout_s, config.drain_s)
+        self._turn_s = max(0.05, min(1.0, min(waits_s) / 4))
         self._next_sweep = 0.0
 
     @property
