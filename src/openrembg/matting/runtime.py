@@ -230,14 +230,16 @@ def _onnxruntime_engine(
         raise ProviderUnavailable(
             f"{device} is not available: install the 'gpu' extra on a machine with an NVIDIA driver"
         )
+    if provider == "CUDAExecutionProvider" and hasattr(runtime, "preload_dlls"):
+        runtime.preload_dlls()  # CUDA and cuDNN as the gpu extra brings them
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = runtime.InferenceSession(data, options, providers=[provider])
     if session.get_providers()[0] != provider:
         raise ProviderUnavailable(
-            f"{device} does not start on this machine, although onnxruntime has it: "
-            "check the driver, or set OPENREMBG_PROVIDER=openvino"
+            f"{device} does not start on this machine, although onnxruntime has it: check the "
+            "driver and the CUDA libraries, or set OPENREMBG_PROVIDER=openvino"
         )
     input_name = card.input.name or session.get_inputs()[0].name
     output_name = card.output.name or session.get_outputs()[0].name
