@@ -97,6 +97,17 @@ def test_a_color_key_of_a_16_bit_grey_png_is_alpha() -> None:
     assert decoded.rgb[0, :, 0].tolist() == [0, 1000 >> 8, 255]
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_color_key_of_a_shallow_grey_png_is_alpha(depth: int) -> None:
+    two_pixels = zlib.compress(bytes([0, 1 << (8 - depth)]))  # 1, which is the key, and 0
+    data = png_of(2, 1, two_pixels, depth)
+    key = chunk(b"tRNS", b"\x00\x01")
+    pixels = chunk(b"IDAT", two_pixels)
+    alpha = Source(data.replace(pixels, key + pixels)).photo().alpha
+    assert alpha is not None
+    assert alpha.tolist() == [[0, 255]]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format_", ["jpeg", "png", "webp"])
 def test_exif_turns_the_photo_upright(format_: str, orientation: int) -> None:
@@ -275,6 +286,18 @@ def test_a_jpeg_with_hundreds_of_scans_is_refused() -> None:
     scan = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(UndecodableImage):
         Source(data[:-2] + scan * 200 + b"\xff\xd9").photo()
+
+
+def test_a_film_behind_a_jpeg_is_not_counted_as_scans() -> None:
+    film = b"\xff\xda\x00\x02" * 100
+    data = file_of(photo(40, 30), "jpeg")
+    assert np.array_equal(Source(data + film).photo().rgb, Source(data).photo().rgb)
+
+
+def test_what_looks_like_scans_inside_a_segment_is_not_counted() -> None:
+    data = file_of(photo(40, 30), "jpeg")
+    notes = b"\xff\xe3" + struct.pack(">H", 402) + b"\xff\xda\x00\x02" * 100
+    assert np.array_equal(Source(data[:2] + notes + data[2:]).photo().rgb, Source(data).photo().rgb)
 
 
 def test_a_webp_frame_smaller_than_its_canvas_does_not_pretend() -> None:

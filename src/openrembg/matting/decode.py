@@ -356,6 +356,7 @@ def _decode_pillow(data: bytes, header: Header) -> Photo:
     image.load()
     if image.mode.startswith("I"):
         return _photo_of_16_bits(image, header.icc)
+    _widen_color_key(image, data)
     if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
         image = image.convert("RGBA")
     alpha = (
