@@ -107,6 +107,14 @@ def test_pillows_webp_encoder_stands_in_with_the_same_promises(size: tuple[int, 
     assert np.array_equal(grey, layer.alpha)
 
 
+def test_webp_holds_the_largest_canvas_that_a_turn_makes() -> None:
+    side = 14143  # a square of 10000, turned by 45 degrees
+    plain = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (side, side, 3))
+    file = libwebp.encode_lossy(plain, None, quality=80)
+    # Pillow would call it a bomb. RFC 9649, section 2.5, and RFC 6386, section 9.1.
+    assert struct.unpack("<HH", file[26:30]) == (side, side)
+
+
 def test_libwebp_is_in_use_here() -> None:
     assert libwebp.available()
     assert webp_encoder().startswith("libwebp 1.")

@@ -20,6 +20,8 @@ from openrembg.matting import parallel
 
 ENCODER_ABI: Final = 0x020F
 DECODER_ABI: Final = 0x0209
+# VP8_ENC_ERROR_PARTITION0_OVERFLOW: the modes of all blocks do not fit into their 512 KiB.
+MODES_OVERFLOW: Final = 6
 
 _ffi = FFI()
 _ffi.cdef("""
@@ -68,6 +70,10 @@ uint8_t* WebPDecodeRGBAInto(const uint8_t*, size_t, uint8_t* out, size_t size, i
 
 class LibwebpError(ValueError):
     """libwebp refused the bytes or the picture."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def available() -> bool:
@@ -133,7 +139,13 @@ def encode_lossy(
     picture.y, picture.y_stride = _pointer(planes.y), width
     picture.u, picture.v = _pointer(planes.u), _pointer(planes.v)
     picture.uv_stride = (width + 1) // 2
-    return _write(_config(quality, lossless=False), picture)
+    try:
+        return _write(_config(quality, lossless=False), picture)
+    except LibwebpError as error:
+        # Seen from 130 megapixels on: only a turned photo has a canvas of that size.
+        if error.code != MODES_OVERFLOW:
+            raise
+        return _write(_thrifty(_config(quality, lossless=False)), picture)
 
 
 def encode_lossless(rgb: NDArray[np.uint8]) -> memoryview:
@@ -213,6 +225,14 @@ def _config(quality: float, *, lossless: bool) -> Any:
     return config
 
 
+def _thrifty(config: Any) -> Any:
+    """Return the configuration with the slower method that counts the bits of a block's modes."""
+    config.method = 3
+    config.segments = 1
+    config.partition_limit = 100
+    return config
+
+
 def _picture(width: int, height: int) -> Any:
     picture: Any = _ffi.new("WebPPicture*")
     _library().WebPPictureInitInternal(picture, ENCODER_ABI)
@@ -230,7 +250,7 @@ def _write(config: Any, picture: Any) -> memoryview:
     done = library.WebPEncode(config, picture)
     file = _ffi.gc(writer.mem, library.WebPFree)
     if not done:
-        raise LibwebpError(f"libwebp error {picture.error_code}")
+        raise LibwebpError(f"libwebp error {picture.error_code}", picture.error_code)
     return memoryview(_ffi.buffer(file, writer.size))
 
 
