@@ -371,3 +371,26 @@ def test_a_small_output_lets_a_jpeg_decode_smaller_but_never_too_small() -> None
     assert small.width < 1600
     assert small.width >= 300
     assert small.height >= 200
+
+
+def test_hidden_colors_never_reach_the_network() -> None:
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[20:40, 20:60] = 255
+    seen = [
+        Source(file_of(np.dstack([np.full((60, 80, 3), hidden, np.uint8), alpha]), "png")).scaled(
+            40
+        )
+        for hidden in (0, 200)
+    ]
+    outside = np.ones((40, 40), bool)
+    outside[12:28, 8:32] = False
+    assert (seen[0][outside] == 255).all()
+    assert (seen[1][outside] == 255).all()
+
+
+@pytest.mark.parametrize("format_", ["png", "jpeg", "webp", "bmp"])
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_any_bytes_decode(format_: str, kind: type[bytearray] | type[memoryview]) -> None:
+    data = file_of(photo(40, 30), format_)
+    decoded = Source(kind(data)).photo()  # type: ignore[arg-type]
+    assert np.array_equal(decoded.rgb, Source(data).photo().rgb)

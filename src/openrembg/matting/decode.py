@@ -210,7 +210,7 @@ class Source:
     """
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data = data = bytes(data)  # a bytearray could change, and libwebp takes none
         self.header = read_header(data)
         self._lock = threading.Lock()
         self._photo: Photo | None = None
@@ -247,13 +247,17 @@ class Source:
         """Return the whole photo squeezed to uint8[side, side, 3].
 
         A large JPEG is decoded a second time, small, so that a network need not wait for the
-        full decode that runs beside it; for a small one that would only cost.
+        full decode that runs beside it; for a small one that would only cost. What is transparent
+        already is shown white: colours that nobody sees must not change the matte.
 
         Raises UndecodableImage.
         """
         beside = self.scales_cheaply and self.header.pixels >= SCALED_DECODE_PIXELS
         photo = self._decode(side, side) if beside else self.photo()
-        return downsample(photo.rgb, side, side)
+        colors = downsample(photo.rgb, side, side)
+        if photo.alpha is None:
+            return colors
+        return _on_white(colors, downsample(photo.alpha, side, side))
 
     def _decode(self, min_width: int, min_height: int) -> Photo:
         try:
@@ -457,6 +461,16 @@ def _is_srgb(icc: bytes) -> bool:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return False
     return profile.profile.xcolor_space == "RGB " and name.strip().startswith("sRGB")
+
+
+def _on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
+    """Return uint8[h, w, 3] over white.
+
+    White lost least of cut-outs that were cut out again: 2.2 % of the subject, black 2.8 %, the
+    hidden colours 4.2 %, grey 5.1 % (109 cut-outs of products, people and drawings, v0).
+    """
+    cover = alpha.astype(np.float32)[..., None] / 255
+    return np.asarray(rgb * cover + 255 * (1 - cover) + 0.5, np.float32).astype(np.uint8)
 
 
 def _turn(photo: Photo, orientation: int) -> Photo:
