@@ -18,6 +18,10 @@ VISIBLE = 13
 
 Deep = NDArray[np.uint16]
 
+# What makes a premultiplied colour straight, for every cover; 0 for none.
+_GAINS = np.zeros(1 << 16, np.float32)
+_GAINS[1:] = np.float32(255) / np.arange(1, 1 << 16, dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -217,10 +221,10 @@ def _premultiply(layer: Layer) -> Deep:
     cover >>= 1
     if layer.rgb is None:
         return cover
+    colors = np.multiply(layer.rgb, cv2.merge([layer.alpha] * 3), dtype=np.uint16)
+    colors >>= 1
     deep = np.empty((*layer.alpha.shape, 4), np.uint16)
-    np.multiply(layer.rgb, layer.alpha[..., None], out=deep[..., :3], dtype=np.uint16)
-    deep[..., :3] >>= 1
-    deep[..., 3] = cover
+    cv2.mixChannels([colors, cover], [deep], [0, 0, 1, 1, 2, 2, 3, 3])
     return deep
 
 
@@ -228,10 +232,12 @@ def _straighten(deep: np.ndarray) -> tuple[Pixels | None, Pixels]:
     """Return colours uint8[h, w, 3] (None for a matte) and alpha uint8[h, w]."""
     if deep.ndim == 2:
         return None, np.asarray(cv2.convertScaleAbs(deep, alpha=2 / 255), np.uint8)
-    cover = deep[..., 3].astype(np.float32)
-    gain = np.divide(255.0, cover, out=np.zeros_like(cover), where=cover > 0)
-    colors = cv2.convertScaleAbs(deep[..., :3] * gain[..., None])
-    return np.asarray(colors, np.uint8), np.asarray(cv2.convertScaleAbs(cover, alpha=2 / 255))
+    cover = np.asarray(cv2.extractChannel(deep, 3), np.uint16)
+    gain = _GAINS[cover]
+    colors = cv2.cvtColor(deep, cv2.COLOR_RGBA2RGB).astype(np.float32)
+    colors *= cv2.merge([gain] * 3)
+    straight = np.asarray(cv2.convertScaleAbs(colors), np.uint8)
+    return straight, np.asarray(cv2.convertScaleAbs(cover, alpha=2 / 255), np.uint8)
 
 
 def lay_on(layer: Layer, color: Rgba) -> Layer:
@@ -276,12 +282,13 @@ def _over_opaque(rgb: Pixels, alpha: Pixels, ground: Pixels) -> Pixels:
 
 
 def _over(rgb: Pixels, alpha: Pixels, color: Rgba) -> tuple[Pixels, Pixels]:
-    top = alpha.astype(np.float32) / 255
-    below = (1 - top) * (color[3] / 255)
-    total = top + below
-    share = np.divide(top, total, out=np.zeros_like(total), where=total > 0)[..., None]
-    colors = rgb * share + np.array(color[:3], np.float32) * (1 - share)
-    return (colors + 0.5).astype(np.uint8), (total * 255 + 0.5).astype(np.uint8)
+    top = np.arange(256, dtype=np.float32) / 255  # for every alpha; the pictures look it up
+    total = top + (1 - top) * (color[3] / 255)
+    share = np.divide(top, total, out=np.zeros_like(total), where=total > 0)
+    colors = np.multiply(rgb, cv2.merge([cv2.LUT(alpha, share)] * 3), dtype=np.float32)
+    colors += cv2.merge([cv2.LUT(alpha, part * (1 - share)) for part in color[:3]])
+    covers = (total * 255 + 0.5).astype(np.uint8)
+    return np.asarray(cv2.convertScaleAbs(colors), np.uint8), np.asarray(cv2.LUT(alpha, covers))
 
 
 def flat_color(color: Rgba | None) -> Rgba:
