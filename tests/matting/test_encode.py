@@ -103,8 +103,6 @@ def test_pillows_webp_encoder_stands_in_with_the_same_promises(size: tuple[int, 
     assert layer.alpha is not None
     image = image_of(encoders.encode_webp_with_pillow(layer))
     assert np.array_equal(np.asarray(image.convert("RGBA"))[..., 3], layer.alpha)
-    grey = pixels_of(encoders.encode_webp_with_pillow(Layer(None, layer.alpha)), "L")
-    assert np.array_equal(grey, layer.alpha)
 
 
 def test_webp_holds_the_largest_canvas_that_a_turn_makes() -> None:

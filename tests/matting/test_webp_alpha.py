@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from openrembg.matting.layer import Pixels
-from openrembg.matting.webp_alpha import code_lengths, encode_alpha
+from openrembg.matting.webp_alpha import code_lengths, encode_alpha, encode_grey
 
 PATTERNS = ["empty", "full", "noise", "sparse", "two", "ramp", "disc", "one value"]
 
@@ -46,6 +46,12 @@ def read_back(alpha: Pixels) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., 3]
 
 
+def read_back_grey(grey: Pixels) -> Pixels:
+    body = encode_grey(grey)
+    chunks = b"WEBPVP8L" + struct.pack("<I", len(body)) + body + b"\0" * (len(body) & 1)
+    return np.asarray(Image.open(io.BytesIO(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)))
+
+
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 2), (2, 1), (7, 5), (1, 10000), (9000, 1), (700, 900)]
 )
@@ -53,6 +59,7 @@ def read_back(alpha: Pixels) -> Pixels:
 def test_a_decoder_gets_every_value_back(name: str, size: tuple[int, int]) -> None:
     alpha = pattern(name, *size)
     assert np.array_equal(read_back(alpha), alpha)
+    assert np.array_equal(read_back_grey(alpha), np.dstack([alpha] * 3))
 
 
 @settings(max_examples=80, deadline=None)
@@ -60,6 +67,7 @@ def test_a_decoder_gets_every_value_back(name: str, size: tuple[int, int]) -> No
 def test_any_size_of_any_pattern_comes_back(name: str, height: int, width: int, seed: int) -> None:
     alpha = pattern(name, height, width, seed)
     assert np.array_equal(read_back(alpha), alpha)
+    assert np.array_equal(read_back_grey(alpha), np.dstack([alpha] * 3))
 
 
 def test_a_large_flat_matte_is_tiny() -> None:

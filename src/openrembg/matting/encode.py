@@ -1,7 +1,7 @@
 """From a layer to a file: WebP, PNG, JPEG or BMP, tagged sRGB, without other metadata."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from typing import Final
@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from openrembg.matting import libwebp, parallel
 from openrembg.matting.layer import Layer, Pixels
 from openrembg.matting.options import Format
-from openrembg.matting.webp_alpha import encode_alpha
+from openrembg.matting.webp_alpha import encode_alpha, encode_grey
 
 WEBP_QUALITY: Final = 80
 JPEG_QUALITY: Final = 92
@@ -150,47 +150,37 @@ def webp_encoder() -> str:
 
 def encode_webp(layer: Layer) -> bytes:
     """Encode lossy with lossless alpha, or, for a matte, losslessly."""
+    alpha = layer.alpha
+    if layer.rgb is None:
+        assert alpha is not None  # noqa: S101
+        return _container(layer, _riff_chunk(b"VP8L", encode_grey(alpha)))
     if not libwebp.available():
         return encode_webp_with_pillow(layer)
-    if layer.rgb is None:
-        grey = cv2.cvtColor(_interleave(layer, slice(0, layer.height)), cv2.COLOR_GRAY2RGB)
-        return _container(libwebp.encode_lossless(np.asarray(grey, np.uint8)), layer, b"")
-    alpha = layer.alpha
     if alpha is None:
-        return _container(libwebp.encode_lossy(layer.rgb, None, quality=WEBP_QUALITY), layer, b"")
-    alpha_body = parallel.start(lambda: encode_alpha(alpha))
+        return _container(layer, [libwebp.encode_lossy(layer.rgb, None, quality=WEBP_QUALITY)[12:]])
+    body = parallel.start(lambda: encode_alpha(alpha))
     frame = libwebp.encode_lossy(layer.rgb, alpha, quality=WEBP_QUALITY)
-    return _container(frame, layer, alpha_body())
+    return _container(layer, (*_riff_chunk(b"ALPH", body()), frame[12:]), ALPHA_FLAG)
 
 
 def encode_webp_with_pillow(layer: Layer) -> bytes:
-    """Encode as `encode_webp` does where no libwebp is found: the same promises, slower."""
+    """Encode colours as `encode_webp` does where no libwebp is found: as good, but slower."""
     file = BytesIO()
     image = Image.fromarray(_interleave(layer, slice(0, layer.height)))
-    lossless = layer.rgb is None
-    image.save(
-        file,
-        "WEBP",
-        quality=WEBP_QUALITY,
-        method=0,
-        lossless=lossless,
-        icc_profile=srgb_profile(),
-    )
+    image.save(file, "WEBP", quality=WEBP_QUALITY, method=0, icc_profile=srgb_profile())
     return file.getvalue()
 
 
-def _container(simple: memoryview, layer: Layer, alpha: bytes) -> bytes:
-    """Return a simple WebP as an extended one, with the sRGB profile and the ALPH chunk's body.
+def _container(layer: Layer, image: Sequence[bytes | memoryview], flags: int = 0) -> bytes:
+    """Return a picture's chunks as an extended WebP, with the sRGB profile.
 
     Source: RFC 9649, section 2.7.
     """
-    flags = ICC_FLAG | (ALPHA_FLAG if alpha else 0)
-    canvas = struct.pack("<I", flags) + (layer.width - 1).to_bytes(3, "little")
+    canvas = struct.pack("<I", ICC_FLAG | flags) + (layer.width - 1).to_bytes(3, "little")
     chunks = [
         *_riff_chunk(b"VP8X", canvas + (layer.height - 1).to_bytes(3, "little")),
         *_riff_chunk(b"ICCP", srgb_profile()),
-        *(_riff_chunk(b"ALPH", alpha) if alpha else ()),
-        simple[12:],
+        *image,
     ]
     size = 4 + sum(len(chunk) for chunk in chunks)
     return b"".join((b"RIFF", struct.pack("<I", size), b"WEBP", *chunks))

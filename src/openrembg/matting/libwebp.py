@@ -140,25 +140,12 @@ def encode_lossy(
     picture.u, picture.v = _pointer(planes.u), _pointer(planes.v)
     picture.uv_stride = (width + 1) // 2
     try:
-        return _write(_config(quality, lossless=False), picture)
+        return _write(_config(quality), picture)
     except LibwebpError as error:
         # Seen from 130 megapixels on: only a turned photo has a canvas of that size.
         if error.code != MODES_OVERFLOW:
             raise
-        return _write(_thrifty(_config(quality, lossless=False)), picture)
-
-
-def encode_lossless(rgb: NDArray[np.uint8]) -> memoryview:
-    """Encode uint8[h, w, 3] exactly. Raises LibwebpError."""
-    library = _library()
-    picture = _picture(rgb.shape[1], rgb.shape[0])
-    picture.use_argb = 1
-    try:
-        if not library.WebPPictureImportRGB(picture, _pointer(rgb), rgb.strides[0]):
-            raise LibwebpError(f"libwebp error {picture.error_code} on import")
-        return _write(_config(0.0, lossless=True), picture)
-    finally:
-        library.WebPPictureFree(picture)
+        return _write(_thrifty(_config(quality)), picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +203,10 @@ def _pointer(pixels: NDArray[np.uint8]) -> Any:
     return _ffi.from_buffer("uint8_t*", pixels.data)
 
 
-def _config(quality: float, *, lossless: bool) -> Any:
+def _config(quality: float) -> Any:
     config: Any = _ffi.new("WebPConfig*")
     _library().WebPConfigInitInternal(config, 0, quality, ENCODER_ABI)
     config.method = 0
-    config.lossless = lossless
     config.thread_level = 1
     return config
 
