@@ -3,8 +3,10 @@
 libwebp's fast path stores a cut-out's alpha unfiltered, as literals, through an encoder that was
 made for colours: at 1 MP that was two thirds of the file and of the time. A matte is flat but for
 a smooth band, so a gradient predictor leaves almost only zeros. Long runs of zeros become copies
-of the pixel before, the rest are Huffman-coded literals, all of it in numpy. A bare matte is the same stream as a
-picture: through libwebp, one of 100 megapixels took 1.7 GB and 3 s, for seven times the size.
+of the pixel before, the rest are Huffman-coded literals, all of it in numpy.
+
+A bare matte is the same stream as a picture of its own. Through libwebp one of 100 megapixels took
+1.7 GB and 3 s, and seven times the bytes.
 Source: RFC 9649, WebP Image Format, sections 2.7.1.2 (alpha) and 3 (lossless bitstream).
 """
 
