@@ -61,6 +61,28 @@ def test_a_value_out_of_range_is_refused_in_the_contracts_words(
     assert messages(**values) == [(field, message)]
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"w": 2.5}, "'w' must be an integer, got: '2.5'"),
+        ({"h": "100"}, "'h' must be an integer, got: '100'"),
+        ({"w": True}, "'w' must be an integer, got: 'True'"),
+        ({"angle": "ninety"}, "'angle' must be a number, got: 'ninety'"),
+        ({"angle": None}, "'angle' must be a number, got: 'None'"),
+        ({"format": None}, "Invalid format 'None'. Allowed formats: PNG, JPEG, WEBP, BMP"),
+        (
+            {"bg_color": (255, 0, 0)},
+            "Invalid color format '(255, 0, 0)'. "
+            "Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_the_contracts_words(
+    values: dict[str, object], message: str
+) -> None:
+    assert messages(**values) == [(next(iter(values)), message)]
+
+
 def test_all_wrong_values_are_told_at_once() -> None:
     assert [field for field, _ in messages(w=-1, h=20000, angle=400, format="gif")] == [
         "w",

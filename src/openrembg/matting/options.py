@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, SupportsFloat, SupportsIndex, get_args
 
 from PIL import ImageColor
 
@@ -95,7 +95,7 @@ class Options:
             *_side_errors("w", self.w),
             *_side_errors("h", self.h),
             *_angle_errors(self.angle),
-            *_word_errors("format", self.format, parse_format),
+            *_word_errors("format", str(self.format), parse_format),
             *_word_errors("bg_color", self.bg_color, parse_color),
             *_mask_errors(self.mask, self.bg_color),
         )
@@ -109,20 +109,22 @@ class Options:
         return None if self.bg_color is None else parse_color(self.bg_color)
 
 
-def _side_errors(field: str, side: int | None) -> tuple[FieldError, ...]:
+def _side_errors(field: str, side: object) -> tuple[FieldError, ...]:
     if side is None:
         return ()
-    if side < 1:
+    if isinstance(side, bool) or not isinstance(side, SupportsIndex):
+        return (FieldError(field, f"'{field}' must be an integer, got: '{echo(side)}'"),)
+    if int(side) < 1:
         return (FieldError(field, f"'{field}' must be at least 1, got: {side}"),)
-    if side > MAX_SIDE:
+    if int(side) > MAX_SIDE:
         return (FieldError(field, f"'{field}' must be at most {MAX_SIDE}, got: {side}"),)
     return ()
 
 
-def _angle_errors(angle: float) -> tuple[FieldError, ...]:
-    if not math.isfinite(angle):
-        return (FieldError("angle", f"'angle' must be a number, got: '{angle}'"),)
-    if abs(angle) > MAX_ANGLE:
+def _angle_errors(angle: object) -> tuple[FieldError, ...]:
+    if not isinstance(angle, SupportsFloat) or not math.isfinite(angle):
+        return (FieldError("angle", f"'angle' must be a number, got: '{echo(angle)}'"),)
+    if abs(float(angle)) > MAX_ANGLE:
         message = f"'angle' must be between -360 and 360 degrees, got: {float(angle)}"
         return (FieldError("angle", message),)
     return ()
@@ -134,7 +136,7 @@ def _word_errors(
     if text is None:
         return ()
     try:
-        parse(text)
+        parse(str(text))
     except ValueError as error:
         return (FieldError(field, str(error)),)
     return ()
