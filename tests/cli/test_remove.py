@@ -456,6 +456,20 @@ def test_a_watched_folder_is_served_until_ctrl_c(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_watched_photo_that_failed_half_copied_may_go_well_later(tmp_path: Path) -> None:
+    photo = draw_photo(tmp_path / "photo.jpg", (400, 300)).read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/slow.jpg").write_bytes(photo[: len(photo) // 2])
+    with running(tmp_path, "in", "-o", "out", "--watch") as process:
+        assert process.stderr is not None
+        while b"failed: in/slow.jpg" not in process.stderr.readline():
+            assert process.poll() is None
+        (tmp_path / "in/slow.jpg").write_bytes(photo)
+        wait_until((tmp_path / "out/slow.webp").is_file)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 0
+
+
 def test_only_folders_can_be_watched(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     assert call(photo, "--watch") == (2, "openrembg: --watch takes folders only.\n")

@@ -51,7 +51,7 @@ def watch_folders(task: Task) -> int:
     """Process what is there and what comes, until Ctrl-C, which is how a watch ends well."""
     work = worker(task)
     watch = Watch()
-    failed = False
+    failed: set[Path] = set()  # a photo that was still being copied may go well later
     if not task.quiet:
         say("Watching. Ctrl-C ends it.")
     try:
@@ -61,7 +61,8 @@ def watch_folders(task: Task) -> int:
             jobs = tuple(job for job in _plan(task, found) if job.source in ready)
             outcomes = _process(replace(task, quiet=True), jobs, work) if jobs else []
             for outcome in outcomes:
-                failed |= outcome.state == "failed"
+                failed.discard(outcome.job.source)
+                failed |= {outcome.job.source} if outcome.state == "failed" else set()
                 say_outcome(task, outcome)
             time.sleep(POLL_S)
     except Terminated:
