@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from samples import file_of, photo, pixels_of
 
-from openrembg.matting.decode import Source, read_header, sniff
+from openrembg.matting.decode import Source
 from openrembg.matting.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedImage
+from openrembg.matting.header import read_header, sniff
 
 WRITABLE = {
     "png": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"],

@@ -13,9 +13,10 @@ from samples import image_of, photo, pixels_of
 
 from openrembg.matting import encode as encoders
 from openrembg.matting import libwebp
-from openrembg.matting.encode import encode, srgb_profile, webp_encoder
+from openrembg.matting.encode import encode, webp_encoder
 from openrembg.matting.layer import Layer
 from openrembg.matting.options import Format
+from openrembg.matting.srgb import srgb_profile
 
 SIZES = [(1, 1), (2, 3), (7, 5), (641, 333), (1500, 900), (1, 3000), (3000, 1)]
 

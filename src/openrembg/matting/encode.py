@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Callable, Sequence
-from functools import cache
 from io import BytesIO
 from typing import Final
 
@@ -10,11 +9,12 @@ import cv2
 import numpy as np
 import simplejpeg
 from isal import isal_zlib
-from PIL import Image, ImageCms
+from PIL import Image
 
 from openrembg.matting import libwebp, parallel
 from openrembg.matting.layer import Layer, Pixels
 from openrembg.matting.options import Format
+from openrembg.matting.srgb import srgb_profile
 from openrembg.matting.webp_alpha import encode_alpha, encode_grey
 
 WEBP_QUALITY: Final = 80
@@ -257,14 +257,3 @@ def encode_bmp(layer: Layer) -> bytes:
         b"BGRs",
     )
     return b"".join((file_header, info_header, colors, rows.data))
-
-
-@cache
-def srgb_profile() -> bytes:
-    """Return LittleCMS's sRGB profile, its creation date cleared: the same bytes every day.
-
-    Source: ICC.1:2022, section 7.2.8, dateTimeNumber.
-    """
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
-    return bytes(profile)
