@@ -37,6 +37,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"h": -5}, "h", "'h' must be at least 1, got: -5"),
         ({"w": 15000}, "w", "'w' must be at most 10000, got: 15000"),
         ({"angle": 500}, "angle", "'angle' must be between -360 and 360 degrees, got: 500.0"),
+        ({"angle": 10**400}, "angle", f"'angle' must be a number, got: '1{'0' * 63}'"),
         ({"angle": float("nan")}, "angle", "'angle' must be a number, got: 'nan'"),
         (
             {"format": "gif"},

@@ -122,12 +122,19 @@ def _side_errors(field: str, side: object) -> tuple[FieldError, ...]:
 
 
 def _angle_errors(angle: object) -> tuple[FieldError, ...]:
-    if not isinstance(angle, SupportsFloat) or not math.isfinite(angle):
+    if not isinstance(angle, SupportsFloat) or not _is_finite(angle):
         return (FieldError("angle", f"'angle' must be a number, got: '{echo(angle)}'"),)
     if abs(float(angle)) > MAX_ANGLE:
         message = f"'angle' must be between -360 and 360 degrees, got: {float(angle)}"
         return (FieldError("angle", message),)
     return ()
+
+
+def _is_finite(number: SupportsFloat) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _word_errors(
