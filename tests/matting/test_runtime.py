@@ -1,6 +1,8 @@
 """Loading: what is asked for runs, or there is an error that says what to do."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +68,15 @@ def test_a_speck_is_no_subject() -> None:
     assert not is_subject(alpha)
     alpha[:12, :12] = 1.0
     assert is_subject(alpha)
+
+
+def test_nothing_is_looked_up_or_called_over_a_network() -> None:
+    code = (
+        "import sys; "
+        "sys.addaudithook(lambda event, _: event.startswith('socket.') and print(event)); "
+        "from openrembg.matting.pipeline import default_matter; default_matter()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == ""

@@ -5,6 +5,7 @@ does not start is an error, not a silent fallback.
 """
 
 import importlib.util
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -160,13 +161,7 @@ def _choose() -> Literal["openvino", "onnxruntime", "cuda"]:
 
 
 def _openvino(data: bytes, card: Card, precision: Precision, threads: int) -> _Engine:
-    try:
-        import openvino
-    except ImportError as error:
-        raise ProviderUnavailable(
-            "OpenVINO is not installed: set OPENREMBG_PROVIDER=onnxruntime"
-        ) from error
-    core = openvino.Core()
+    core = _import_openvino().Core()
     chosen = _openvino_precision(core, precision)
     compiled = core.compile_model(
         core.read_model(data),
@@ -196,6 +191,26 @@ def _openvino(data: bytes, card: Card, precision: Precision, threads: int) -> _E
         return alpha
 
     return _Engine("OpenVINO CPU", chosen, run)
+
+
+def _import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would call a server at once.
+
+    Where the telemetry cannot be imported, OpenVINO takes a stub of its own instead.
+    """
+    silenced = "openvino_telemetry" not in sys.modules
+    if silenced:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    except ImportError as error:
+        raise ProviderUnavailable(
+            "OpenVINO is not installed: set OPENREMBG_PROVIDER=onnxruntime"
+        ) from error
+    finally:
+        if silenced:
+            del sys.modules["openvino_telemetry"]
+    return openvino
 
 
 def _openvino_precision(core: Any, precision: Precision) -> Literal["f32", "bf16"]:
