@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -146,7 +147,7 @@ def is_subject(alpha: Floats) -> bool:
 
 def is_plain(pixels: NDArray[np.uint8]) -> bool:
     """Return whether a photo is of one colour: no network's opinion on that is worth a credit."""
-    return bool(pixels.std(axis=(0, 1)).max() < PLAIN_DEVIATION)
+    return bool(cv2.meanStdDev(pixels)[1].max() < PLAIN_DEVIATION)
 
 
 def _choose() -> Literal["openvino", "onnxruntime", "cuda"]:
