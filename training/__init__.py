@@ -1,0 +1,1 @@
+"""Training of the network that ships; see train.py for the commands."""
