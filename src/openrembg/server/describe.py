@@ -27,6 +27,12 @@ hold the value instead, for instance as a container's secret; one trailing line 
 |---|---|---|---|
 """
 
+_COMMAND_LINE: Final = """
+The command line reads the model, provider and folder settings too. `openrembg models pull` alone
+reads `OPENREMBG_MODELS_URL`, the folder on the web that holds the models' files; by default it is
+the publisher's release.
+"""
+
 
 def openapi() -> str:
     """Return the API description of a server with default settings, as JSON."""
@@ -42,7 +48,7 @@ def settings() -> str:
     """Return the table of settings in Markdown."""
     from openrembg.server.settings import Settings
 
-    return _INTRODUCTION + "".join(_row(about) for about in described(Settings))
+    return _INTRODUCTION + "".join(_row(about) for about in described(Settings)) + _COMMAND_LINE
 
 
 def main(arguments: list[str]) -> int:
