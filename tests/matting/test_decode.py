@@ -367,7 +367,7 @@ def test_a_large_jpeg_gives_the_network_the_same_photo_by_its_short_cut() -> Non
 
 
 def test_a_small_output_lets_a_jpeg_decode_smaller_but_never_too_small() -> None:
-    source = Source(file_of(photo(1600, 1200), "jpeg"))
+    source = Source(file_of(photo(2400, 1800), "jpeg"))
     small = source.photo(300, 200)
     assert small.width < 1600
     assert small.width >= 300
@@ -395,3 +395,10 @@ def test_any_bytes_decode(format_: str, kind: type[bytearray] | type[memoryview]
     data = file_of(photo(40, 30), format_)
     decoded = Source(kind(data)).photo()  # type: ignore[arg-type]
     assert np.array_equal(decoded.rgb, Source(data).photo().rgb)
+
+
+def test_a_small_output_never_shrinks_what_the_network_sees() -> None:
+    data = file_of(photo(1200, 900), "jpeg")
+    source = Source(data)
+    source.photo(40, 30)
+    assert np.array_equal(source.scaled(320), Source(data).scaled(320))

@@ -70,17 +70,24 @@ class Source:
         """Whether a small decode costs less than a full one: JPEG's DCT allows it."""
         return self.header.format == "jpeg" and self.header.mode in ("RGB", "L")
 
+    @property
+    def _decodes_twice(self) -> bool:
+        """Whether network and output get a decode each, at sizes of their own."""
+        return self.scales_cheaply and self.header.pixels >= SCALED_DECODE_PIXELS
+
     def photo(self, min_width: int = MAX_SIDE, min_height: int = MAX_SIDE) -> Photo:
         """Return the upright pixels, at the stored size or, cheaply, at a smaller one.
 
-        The size is never under min_width x min_height unless the file's own is. The result is
-        remembered, so that a second caller gets the same pixels.
+        The size is never under min_width x min_height unless the file's own is, and always the
+        stored one where the network is fed from the same pixels. The result is remembered, so that
+        a second caller gets the same.
 
         Raises UndecodableImage.
         """
         with self._lock:
             if self._photo is None:
-                self._photo = self._decode(min_width, min_height)
+                least = (min_width, min_height) if self._decodes_twice else (MAX_SIDE, MAX_SIDE)
+                self._photo = self._decode(*least)
             return self._photo
 
     def forget(self) -> None:
@@ -97,8 +104,7 @@ class Source:
 
         Raises UndecodableImage.
         """
-        beside = self.scales_cheaply and self.header.pixels >= SCALED_DECODE_PIXELS
-        photo = self._decode(side, side) if beside else self.photo()
+        photo = self._decode(side, side) if self._decodes_twice else self.photo()
         colors = downsample(photo.rgb, side, side)
         if photo.alpha is None:
             return colors
