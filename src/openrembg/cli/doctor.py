@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from openrembg.cli.provider import ProviderOption
 from openrembg.cli.terminal import FAILED, shown, stdout
 
 if TYPE_CHECKING:
@@ -45,15 +46,7 @@ def doctor(
     models_dir: Annotated[
         Path | None, typer.Option("--models-dir", metavar="FOLDER", help="Where models lie.")
     ] = None,
-    provider: Annotated[
-        Literal["auto", "openvino", "onnxruntime", "cuda"],
-        typer.Option(
-            "--provider",
-            envvar="OPENREMBG_PROVIDER",
-            case_sensitive=False,
-            help="What computes.",
-        ),
-    ] = "auto",
+    provider: ProviderOption = "auto",
     host: Annotated[
         str, typer.Option("--host", envvar="OPENREMBG_HOST", help="Address to try.")
     ] = "127.0.0.1",
@@ -63,8 +56,8 @@ def doctor(
     ] = 8000,
 ) -> None:
     """Check the model, the provider, codecs, memory, disk and port, and time a real cut-out."""
-    from openrembg.cli.folders import data_dir
-    from openrembg.cli.folders import models_dir as folder_of_models
+    from openrembg.folders import data_dir
+    from openrembg.folders import models_dir as folder_of_models
 
     folder = folder_of_models(models_dir)
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (

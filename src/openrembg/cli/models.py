@@ -35,7 +35,7 @@ ModelsDir = Annotated[
 @models.command("list")
 def list_(models_dir: ModelsDir = None) -> None:
     """List the models on this machine and those that can be pulled."""
-    from openrembg.cli.folders import models_dir as folder_of_models
+    from openrembg.folders import models_dir as folder_of_models
     from openrembg.matting.weights import KNOWN, installed, installed_names
 
     folder = folder_of_models(models_dir)
@@ -63,7 +63,7 @@ def pull(
     ] = None,
 ) -> None:
     """Fetch public models. A broken download goes on where it stopped."""
-    from openrembg.cli.folders import models_dir as folder_of_models
+    from openrembg.folders import models_dir as folder_of_models
     from openrembg.matting.errors import ModelError
 
     folder = folder_of_models(models_dir)
@@ -86,7 +86,7 @@ def pull(
 @models.command()
 def verify(models_dir: ModelsDir = None) -> None:
     """Read every installed model and compare its checksum with its card."""
-    from openrembg.cli.folders import models_dir as folder_of_models
+    from openrembg.folders import models_dir as folder_of_models
     from openrembg.matting.errors import ModelError
     from openrembg.matting.weights import find_weights, installed_names
 

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from openrembg.cli.provider import ProviderOption
 from openrembg.cli.task import STREAM, Task, names_result
 from openrembg.cli.terminal import (
     INTERRUPTED,
@@ -82,15 +83,7 @@ def remove(
             "--models-dir", metavar="FOLDER", help="Where models lie besides the shipped one."
         ),
     ] = None,
-    provider: Annotated[
-        Literal["auto", "openvino", "onnxruntime", "cuda"],
-        typer.Option(
-            "--provider",
-            envvar="OPENREMBG_PROVIDER",
-            case_sensitive=False,
-            help="What computes.",
-        ),
-    ] = "auto",
+    provider: ProviderOption = "auto",
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Enter the sub-folders of folders.")
     ] = True,
@@ -118,7 +111,7 @@ def remove(
 
     Ends with 0 when all went well, 1 when a photo failed, 2 when the call itself is wrong.
     """
-    from openrembg.cli.folders import models_dir as folder_of_models
+    from openrembg.folders import models_dir as folder_of_models
 
     task = Task(
         arguments=tuple(photos),

@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import platformdirs
 from django.utils.functional import lazystr
 
+from openrembg.folders import default_data_dir
 from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
     FOLDER,
@@ -38,7 +38,7 @@ class Settings:
     data_dir: Path = setting(  # noqa: RUF009 (it is a field)
         "OPENREMBG_DATA_DIR",
         FOLDER,
-        Path(platformdirs.user_data_dir("openrembg", appauthor=False)),
+        default_data_dir(),
         "Where uploads are spooled and pulled models and the secret key are kept.",
         shown="`openrembg` in the user's data folder",
     )

@@ -11,6 +11,11 @@ def data_dir() -> Path:
     folder = os.environ.get("OPENREMBG_DATA_DIR", "").strip()
     if folder:
         return Path(folder).expanduser().absolute()
+    return default_data_dir()
+
+
+def default_data_dir() -> Path:
+    """Return `openrembg` in the user's data folder."""
     return Path(platformdirs.user_data_dir("openrembg", appauthor=False))
 
 
