@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from samples import file_of, photo, pixels_of
 
 from openrembg.matting.decode import Source
+from openrembg.matting.downsample import downsample
 from openrembg.matting.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedImage
 from openrembg.matting.header import read_header, sniff
 
@@ -265,7 +266,7 @@ def test_a_jpeg_with_harmless_garbage_before_its_end_decodes() -> None:
 
 
 def test_a_torn_jpeg_does_not_decode_at_network_size_either() -> None:
-    data = file_of(photo(2600, 1800), "jpeg")
+    data = file_of(photo(2600, 1950), "jpeg")
     with pytest.raises(UndecodableImage):
         Source(data[: len(data) // 2]).scaled(64)
 
@@ -359,7 +360,7 @@ def test_mutated_files_decode_or_raise_an_image_error(
 
 
 def test_a_large_jpeg_gives_the_network_the_same_photo_by_its_short_cut() -> None:
-    pixels = np.asarray(Image.fromarray(photo(400, 300)).resize((2400, 1800)))
+    pixels = np.asarray(Image.fromarray(photo(400, 300)).resize((2600, 1950)))
     source = Source(file_of(pixels, "jpeg", quality=95))
     short_cut = source.scaled(100).astype(int)
     full = Source(file_of(pixels, "png")).scaled(100).astype(int)
@@ -367,11 +368,21 @@ def test_a_large_jpeg_gives_the_network_the_same_photo_by_its_short_cut() -> Non
 
 
 def test_a_small_output_lets_a_jpeg_decode_smaller_but_never_too_small() -> None:
-    source = Source(file_of(photo(2400, 1800), "jpeg"))
+    source = Source(file_of(photo(2600, 1950), "jpeg"))
     small = source.photo(300, 200)
     assert small.width < 1600
     assert small.width >= 300
     assert small.height >= 200
+
+
+def test_a_jpeg_is_never_decoded_to_more_than_half_its_size_but_less_than_the_whole() -> None:
+    source = Source(file_of(photo(2600, 1950), "jpeg"))
+    assert source.photo(1700, 1200).width == 2600
+
+
+def test_a_jpeg_too_small_to_halve_gives_the_network_the_pixels_of_the_output() -> None:
+    source = Source(file_of(photo(2600, 1900), "jpeg"))
+    assert np.array_equal(source.scaled(320), downsample(source.photo().rgb, 320, 320))
 
 
 def test_hidden_colors_never_reach_the_network() -> None:

@@ -15,7 +15,8 @@ from openrembg.matting.decode import Source
 from openrembg.matting.matter import Matte
 from openrembg.matting.options import FORMATS, Format
 from openrembg.matting.pipeline import default_matter, peak_pixels
-from openrembg.matting.runtime import LocalMatter
+from openrembg.matting.runtime import LocalMatter, Precision, load_matter
+from openrembg.matting.weights import find_weights
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"]
 WRITES = {
@@ -206,12 +207,14 @@ def test_the_same_file_gives_the_same_bytes_ten_times(subject_file: bytes, forma
     assert len({remove_background(subject_file, options).data for _ in range(10)}) == 1
 
 
-def test_many_threads_give_the_bytes_of_one(subject_file: bytes) -> None:
-    alone = remove_background(subject_file).data
+@pytest.mark.parametrize("precision", ["f32", "auto"])  # auto is bf16 on processors that have it
+def test_many_threads_give_the_bytes_of_one(subject_file: bytes, precision: Precision) -> None:
+    matter = load_matter(find_weights(), precision=precision)
+    alone = remove_background(subject_file, matter=matter).data
     results: list[Cutout] = []
 
     def work() -> None:
-        results.extend(remove_background(subject_file) for _ in range(3))
+        results.extend(remove_background(subject_file, matter=matter) for _ in range(3))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -244,9 +247,6 @@ def test_metadata_of_the_input_never_reaches_the_output() -> None:
 
 
 def test_onnxruntime_and_openvino_agree() -> None:
-    from openrembg.matting.runtime import load_matter
-    from openrembg.matting.weights import find_weights
-
     source = Source(file_of(subject()))
     full = load_matter(find_weights(), provider="openvino", precision="f32").matte(source)
     other = load_matter(find_weights(), provider="onnxruntime").matte(source)

@@ -40,7 +40,7 @@ def test_blocks_of_columns_leave_no_seams() -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [(320, 320), (400, 300), (641, 333), (1001, 777), (2500, 1999), (10000, 1)]
+    "size", [(320, 320), (400, 300), (641, 333), (1001, 777), (2500, 1999), (170, 999), (10000, 1)]
 )
 def test_downsampling_is_close_to_a_plain_area_filter(size: tuple[int, int]) -> None:
     smooth = np.asarray(Image.fromarray(photo(60, 60)).resize(size, Image.Resampling.BICUBIC))
@@ -50,11 +50,31 @@ def test_downsampling_is_close_to_a_plain_area_filter(size: tuple[int, int]) -> 
     assert np.abs(ours - reference).mean() < 6
 
 
-@pytest.mark.parametrize("size", [(1000, 1000), (999, 1001), (3001, 2003)])
-def test_downsampling_does_not_shift_the_picture(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1000, 1000), (999, 1001), (3001, 2003), (2003, 400), (300, 7)])
+def test_sampling_down_or_up_does_not_shift_the_picture(size: tuple[int, int]) -> None:
     width, height = size
     x = np.linspace(0, 255, width)
     ramp = np.tile(x.astype(np.uint8)[None, :, None], (height, 1, 3))
-    small = downsample(ramp, 320, 320)[160, :, 0].astype(float)
     expected = (np.arange(320) + 0.5) / 320 * 255
-    assert np.abs(small - expected)[2:-2].max() < 2.5
+    row = downsample(ramp, 320, 320)[160, :, 0]
+    column = downsample(ramp.swapaxes(0, 1), 320, 320)[:, 160, 0]
+    assert np.abs(row - expected)[2:-2].max() < 2.5
+    assert np.abs(column - expected)[2:-2].max() < 2.5
+
+
+@pytest.mark.parametrize("size", [(400, 400), (400, 100), (100, 400)])
+def test_detail_too_fine_for_the_small_picture_becomes_its_mean(size: tuple[int, int]) -> None:
+    width, height = size
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    stripes = (((x if width > 100 else y) + 1) % 4 < 2).astype(np.uint8) * 200
+    assert np.unique(downsample(stripes, 100, 100)).tolist() == [100]
+
+
+@pytest.mark.parametrize("length", [2560, 2567, 1999, 200, 90])
+def test_an_edge_on_the_far_side_stays_where_it_was(length: int) -> None:
+    edge = length - 17
+    plane = np.zeros((length, length), np.uint8)
+    plane[:, :edge] = 255
+    expected = edge * 160 / length
+    assert downsample(plane, 160, 160)[80].sum() / 255 == pytest.approx(expected, abs=0.25)
+    assert downsample(plane.T, 160, 160)[:, 80].sum() / 255 == pytest.approx(expected, abs=0.25)

@@ -58,10 +58,11 @@ def test_shipped_card_agrees_with_the_file_about_names_and_size() -> None:
 
     weights = find_weights()
     session = onnxruntime.InferenceSession(weights.read(), providers=["CPUExecutionProvider"])
-    (photo,), (alpha,) = session.get_inputs(), session.get_outputs()
+    (photo,), outputs = session.get_inputs(), session.get_outputs()
     side = weights.card.input.side
     assert (photo.name, photo.shape) == (weights.card.input.name, [1, 3, side, side])
-    assert alpha.name == weights.card.output.name
+    named = (weights.card.output.name, weights.card.output.subject)
+    assert [output.name for output in outputs] == [name for name in named if name is not None]
 
 
 def test_only_one_line_of_the_source_names_the_shipped_model() -> None:
@@ -218,6 +219,8 @@ def test_a_nonsense_card_is_refused(change: dict[str, object], reason: str, tmp_
         ("output", "activation", "softmax"),
         ("output", "stretch", "yes"),
         ("output", "name", 3),
+        ("output", "subject", 3),
+        ("output", "subject", ["subject"]),
     ],
 )
 def test_a_card_out_of_range_is_refused(part: str, key: str, value: object, tmp_path: Path) -> None:
@@ -226,6 +229,16 @@ def test_a_card_out_of_range_is_refused(part: str, key: str, value: object, tmp_
     (tmp_path / "u2netp.json").write_text(json.dumps(raw))
     with pytest.raises(CorruptModel, match="card of 'u2netp' cannot be used"):
         read_card(tmp_path / "u2netp.json")
+
+
+def test_a_card_may_name_the_output_that_tells_whether_there_is_a_subject(tmp_path: Path) -> None:
+    raw = json.loads((PACKAGED_DIR / "u2netp.json").read_text("utf-8"))
+    path = tmp_path / "u2netp.json"
+    for value in ("subject", None):
+        raw["output"]["subject"] = value
+        path.write_text(json.dumps(raw))
+        assert read_card(path).output.subject == value
+    assert all(card.output.subject is None for card in KNOWN)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "\xff", "[" * 100_000])
@@ -250,10 +263,15 @@ def test_the_operators_card_comes_before_the_public_one(tmp_path: Path) -> None:
 
 
 def test_a_wheel_carries_the_weights_and_the_module_wins_over_the_folder(tmp_path: Path) -> None:
-    """`weights.py` and the data folder `weights/` share a name; the folder has no __init__."""
+    """`weights.py` and the data folder `weights/` share a name; the folder has no __init__.
+
+    The benchmark's own weights stay out.
+    """
     build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
     source = tmp_path / "source"
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("src", "benchmarks"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, source / folder, ignore=unwanted)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     made = subprocess.run(
@@ -264,6 +282,7 @@ def test_a_wheel_carries_the_weights_and_the_module_wins_over_the_folder(tmp_pat
         text=True,
     )
     with zipfile.ZipFile(tmp_path / made.stdout.split()[-1]) as wheel:
+        assert all(name.startswith("openrembg") for name in wheel.namelist())
         wheel.extractall(tmp_path / "site")
     probe = (
         "import openrembg.matting.weights as w; print(w.__file__); "

@@ -9,20 +9,19 @@ from openrembg.matting.layer import Pixels
 def downsample(plane: Pixels, width: int, height: int) -> Pixels:
     """Return uint8[height, width, ...] of uint8[h, w, ...]; grows too, when the plane is smaller.
 
-    Exact halvings first (OpenCV's area filter is vectorised for a factor of two and ten times
-    slower for any other), then one bilinear step of less than two on the exact coordinates.
+    Each axis is halved while it is twice too long, then comes one bilinear step of less than two
+    on the exact coordinates. A bilinear half is the mean of two pixels, and takes a fraction of
+    the time of OpenCV's area filter.
     """
     full_height, full_width = plane.shape[:2]
-    halvings = 0
-    while plane.shape[1] >= 2 * width and plane.shape[0] >= 2 * height:
-        half = (plane.shape[1] // 2, plane.shape[0] // 2)
-        even = plane[: half[1] * 2, : half[0] * 2]
-        plane = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
-        halvings += 1
-    if plane.shape[1] > 2 * width or plane.shape[0] > 2 * height:
-        return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
-    across = full_width / width / 2**halvings
-    down = full_height / height / 2**halvings
+    halves_across, halves_down = _halvings(full_width, width), _halvings(full_height, height)
+    for step in range(max(halves_across, halves_down)):
+        plane = _halved(plane, across=step < halves_across, down=step < halves_down)
+    covered = (plane.shape[1] << halves_across, plane.shape[0] << halves_down)
+    if covered == (full_width, full_height):
+        return np.asarray(cv2.resize(plane, (width, height)), np.uint8)
+    across = full_width / width / 2**halves_across
+    down = full_height / height / 2**halves_down
     matrix = np.array([[across, 0.0, across / 2 - 0.5], [0.0, down, down / 2 - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
@@ -31,3 +30,15 @@ def downsample(plane: Pixels, width: int, height: int) -> Pixels:
         ),
         np.uint8,
     )
+
+
+def _halvings(length: int, least: int) -> int:
+    """Return how often `length` can be halved, rounded down, without getting under `least`."""
+    return max(0, (length // least).bit_length() - 1)
+
+
+def _halved(plane: Pixels, *, across: bool, down: bool) -> Pixels:
+    """Return the plane at half its width, height or both, without an odd last column or row."""
+    width, height = plane.shape[1] >> across, plane.shape[0] >> down
+    even = plane[: height << down, : width << across]
+    return np.asarray(cv2.resize(even, (width, height)), np.uint8)

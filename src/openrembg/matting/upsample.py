@@ -14,7 +14,7 @@ def upsample(alpha: NDArray[np.float32], width: int, height: int) -> NDArray[np.
     two passes of a separable filter, so the result does not depend on the blocks.
     A guided filter was measured on this matte and made edges worse (docs/decisions).
     """
-    levels = cv2.convertScaleAbs(alpha.clip(0.0, 1.0), alpha=255.0)
+    levels = cv2.convertScaleAbs(alpha, alpha=255.0)
     wide = resize_axis(levels, width, 1)
     out = np.empty((height, width), np.uint8)
     blocks = parallel.stripes(width, height)

@@ -55,11 +55,14 @@ class OutputSpec:
     name: the output's name in the ONNX file, None for its first.
     activation: what is still to be applied.
     stretch: afterwards map the lowest value to 0 and the highest to 1.
+    subject: the name of an output float32[1, 1], the chance of a clear subject in 0..1; None where
+    the network has none.
     """
 
     name: str | None
     activation: Activation
     stretch: bool
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,7 @@ def _parse_output(fields: Mapping[str, object]) -> OutputSpec:
         name=_optional_text(fields, "name"),
         activation=cast(Activation, activation),
         stretch=_flag(fields, "stretch"),
+        subject=None if fields.get("subject") is None else _text(fields, "subject"),
     )
 
 
