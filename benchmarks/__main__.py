@@ -83,11 +83,10 @@ def main() -> int:
 def _library(chosen: argparse.Namespace) -> dict[str, Any]:
     megapixels = chosen.megapixels or (QUICK_SIZES if chosen.quick else SIZES)
     result = measure_library(PHOTOS, megapixels, chosen.repeats or (3 if chosen.quick else None))
-    sides = (("ours", result.our_facts), ("peer", result.peer_facts))
     print("## One photo at a time\n")
-    for side, facts in sides:
-        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-        print(f"{side}: {facts['provider']}; {versions}")
+    for name, facts in result.facts.items():
+        versions = ", ".join(" ".join(version) for version in facts["versions"].items())
+        print(f"{name}: {facts['provider']}; {versions}")
     print("\n" + latency_table(result.rows), end="\n\n")
     print("### Where our time goes (decode and matte overlap)\n")
     print(parts_table(result.rows), end="\n\n", flush=True)

@@ -1,5 +1,6 @@
 """Latency of one photo at a time: our library and the peer's, in turns."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from PIL import Image
 
 from benchmarks import goals
 from benchmarks.errors import BenchmarkFailed
+from benchmarks.models import COMPARED, SHIPPED
 from benchmarks.photos import photo_file, side_of
 from benchmarks.series import Series
 from benchmarks.table import table
@@ -29,11 +31,19 @@ class Variant:
     side: str
     format: str = "png"
     colors: bool = False
+    model: str = COMPARED
 
 
 PEER: Final = Variant("peer")
 PLAIN: Final = tuple(Variant("ours", name) for name in FORMATS)
 COLORS: Final = tuple(Variant("ours", name, colors=True) for name in FORMATS)
+# None while the model that ships is the one that is compared.
+AS_SHIPPED: Final = tuple(
+    Variant("ours", name, colors, SHIPPED)
+    for colors in (False, True)
+    for name in FORMATS
+    if SHIPPED != COMPARED
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +74,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LibraryResult:
-    """What each side said about itself, and every row."""
+    """What each worker said about itself, by its name, and every row."""
 
-    our_facts: dict[str, Any]
-    peer_facts: dict[str, Any]
+    facts: dict[str, dict[str, Any]]
     rows: tuple[Row, ...]
 
 
@@ -85,33 +94,46 @@ def turns(repeats: int) -> Iterator[Variant]:
 
     So a machine that slows down or speeds up in the meantime does it to all alike.
     """
-    order = (PLAIN[0], COLORS[0], PEER, PLAIN[1], COLORS[1])
+    order = (PLAIN[0], COLORS[0], *AS_SHIPPED[::2], PEER, PLAIN[1], COLORS[1], *AS_SHIPPED[1::2])
     for round_number in range(repeats):
         yield from order if round_number % 2 == 0 else reversed(order)
 
 
 def measure_library(photos: Path, sizes: tuple[float, ...], repeats: int | None) -> LibraryResult:
     """Measure both libraries at each size; `repeats` None takes `repeats_for` each size."""
-    with our_worker() as ours, peer_worker() as peer:
-        workers = {"ours": ours, "peer": peer}
+    with contextlib.ExitStack() as stack:
+        workers = {
+            worker_name("ours", model): stack.enter_context(our_worker(model))
+            for model in dict.fromkeys((COMPARED, SHIPPED))
+        }
+        workers[worker_name("peer", COMPARED)] = stack.enter_context(peer_worker())
         rows: list[Row] = []
         for megapixels in sizes:
             count = repeats or repeats_for(megapixels)
             rows += _rows(workers, photo_file(photos, megapixels), megapixels, count)
-        return LibraryResult(ours.facts, peer.facts, tuple(rows))
+        return LibraryResult({name: one.facts for name, one in workers.items()}, tuple(rows))
+
+
+def worker_name(side: str, model: str) -> str:
+    """Return what the report calls a side that runs a model: `ours, openrembg-v0`."""
+    return f"{side}, {model}"
 
 
 def _rows(workers: dict[str, Worker], photo: Path, megapixels: float, repeats: int) -> list[Row]:
-    variants = (*PLAIN, *COLORS, PEER)
+    variants = (*PLAIN, *COLORS, *AS_SHIPPED, PEER)
     shares = {
-        variant: _warmed_up(workers[variant.side], photo, megapixels, variant)
+        variant: _warmed_up(_worker(workers, variant), photo, megapixels, variant)
         for variant in variants
     }
     _check_alike(shares)
     calls: dict[Variant, list[Call]] = {variant: [] for variant in variants}
     for variant in turns(repeats):
-        calls[variant].append(_call(workers[variant.side], photo, variant))
+        calls[variant].append(_call(_worker(workers, variant), photo, variant))
     return [Row(megapixels, one, tuple(calls[one]), shares[one]) for one in variants]
+
+
+def _worker(workers: dict[str, Worker], variant: Variant) -> Worker:
+    return workers[worker_name(variant.side, variant.model)]
 
 
 def _call(worker: Worker, photo: Path, variant: Variant, keep: Path | None = None) -> Call:
@@ -141,8 +163,8 @@ def _warmed_up(worker: Worker, photo: Path, megapixels: float, variant: Variant)
 
 
 def _check_alike(shares: dict[Variant, float]) -> None:
-    low, high = min(shares.values()), max(shares.values())
-    if low <= 0 or high - low > SHARE_TOLERANCE:
+    alike = [share for variant, share in shares.items() if variant.model == COMPARED]
+    if min(shares.values()) <= 0 or max(alike) - min(alike) > SHARE_TOLERANCE:
         raise BenchmarkFailed(f"the cut-outs differ too much to be compared: {shares}")
 
 
@@ -161,19 +183,15 @@ def latency_table(rows: tuple[Row, ...]) -> str:
         "peer kB",
     )
     peers = {row.megapixels: row for row in rows if row.variant == PEER}
-    lines = [
-        _latency_line(row, peers[row.megapixels])
-        for variants in (PLAIN, COLORS)
-        for row in rows
-        if row.variant in variants
-    ]
-    return table(head, lines)
+    ours = [row for row in rows if row.variant.side == "ours"]
+    ours.sort(key=lambda row: (row.variant.model != COMPARED, row.variant.colors))
+    return table(head, [_latency_line(row, peers[row.megapixels]) for row in ours])
 
 
 def _latency_line(row: Row, peer: Row) -> tuple[str, ...]:
     variant = row.variant
     ratio = peer.seconds.median / row.seconds.median
-    goal = None if variant.colors else goals.LATENCY.get((row.megapixels, variant.format))
+    goal = goals.LATENCY.get((row.megapixels, variant.format)) if variant in PLAIN else None
     return (
         f"{row.megapixels:g} MP",
         _label(variant),
@@ -212,4 +230,5 @@ def parts_table(rows: tuple[Row, ...]) -> str:
 
 
 def _label(variant: Variant) -> str:
-    return variant.format.upper() + (" + colours" if variant.colors else "")
+    label = variant.format.upper() + (" + colours" if variant.colors else "")
+    return label if variant.model == COMPARED else f"{label}, {variant.model}"

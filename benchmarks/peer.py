@@ -8,16 +8,17 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from benchmarks.models import COMPARED, measured_weights
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 BENCH: Final = ROOT / ".bench"
 REQUIREMENTS: Final = ROOT / "requirements" / "bench.txt"
 PEER_VENV: Final = BENCH / "venv"
 PEER_PYTHON: Final = PEER_VENV / "bin" / "python"
 STAMP: Final = PEER_VENV / "installed.sha256"
-MODEL: Final = ROOT / "src/openrembg/matting/weights/openrembg-v0.onnx"
 # The peer takes custom models only from inside its own folder.
 PEER_HOME: Final = BENCH / "models"
-MODEL_COPY: Final = PEER_HOME / MODEL.name
+MODEL_COPY: Final = PEER_HOME / f"{COMPARED}.onnx"
 
 
 def prepare_peer() -> None:
@@ -27,7 +28,7 @@ def prepare_peer() -> None:
         _install()
         STAMP.write_text(digest)
     PEER_HOME.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(MODEL, MODEL_COPY)
+    shutil.copyfile(measured_weights(COMPARED).path, MODEL_COPY)
 
 
 def peer_environment() -> dict[str, str]:

@@ -83,20 +83,20 @@ def _streams(photo: Path, clients: int, rounds: int, seconds: float) -> list[Str
     with (
         tempfile.TemporaryDirectory() as folder,
         our_server(Path(folder) / "plain", colors=False) as plain,
-        our_server(Path(folder) / "shipped") as shipped,
+        our_server(Path(folder) / "colours") as colored,
         peer_server(Path(folder)) as peer,
         watched(plain.pid) as (plain_peak, _),
-        watched(shipped.pid) as (shipped_peak, _),
+        watched(colored.pid) as (colored_peak, _),
         watched(peer.pid) as (peer_peak, _),
     ):
-        servers = {server.name: server for server in (plain, shipped, peer)}
+        servers = {server.name: server for server in (plain, colored, peer)}
         for side, output in kinds:
             _loaded(_job(servers[side], photo, output, 1, seconds, most=2))
         for _ in range(rounds):
             for side, output in kinds:
                 job = _job(servers[side], photo, output, clients, seconds)
                 loads[side, output].append(_loaded(job))
-    peaks = {plain.name: plain_peak, shipped.name: shipped_peak, peer.name: peer_peak}
+    peaks = {plain.name: plain_peak, colored.name: colored_peak, peer.name: peer_peak}
     return [
         Stream(side, output, clients, tuple(loads[side, output]), peaks[side].bytes)
         for side, output in loads

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.load import HOST
+from benchmarks.models import COMPARED, FOLDER
 from benchmarks.peer import MODEL_COPY, PEER_VENV, ROOT, peer_environment
 
 START_S: Final = 120.0
@@ -37,10 +38,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def our_server(data: Path, *, colors: bool = True) -> Iterator[Server]:
+def our_server(data: Path, *, colors: bool = True, model: str = COMPARED) -> Iterator[Server]:
     """Run `openrembg serve` as shipped, but without limits for anonymous callers.
 
     colors: False leaves soft edges' colours as they are, as the peer does.
+    model: the one that the peer runs too, unless nothing is compared.
     """
     command = [str(Path(sys.executable).parent / "openrembg"), "serve"]
     environment = {
@@ -49,6 +51,8 @@ def our_server(data: Path, *, colors: bool = True) -> Iterator[Server]:
         "OPENREMBG_ANONYMOUS_PER_MINUTE": "-1",
         "OPENREMBG_ANONYMOUS_PER_DAY": "-1",
         "OPENREMBG_EDGE_COLORS": "on" if colors else "off",
+        "OPENREMBG_MODELS_DIR": str(FOLDER),
+        "OPENREMBG_MODEL": model,
     }
     name = "ours + colours" if colors else "ours"
     with _running(command, environment, "/ready", data / f"{name}.log") as (pid, port, ready_s):

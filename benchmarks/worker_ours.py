@@ -2,21 +2,25 @@
 
 import contextlib
 import os
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmarks.child import answer
+from benchmarks.models import measured_weights
 from openrembg.matting.options import Options
 from openrembg.matting.pipeline import remove_background
 from openrembg.matting.runtime import load_matter
-from openrembg.matting.weights import find_weights
 
 PACKAGES = ("openrembg", "openvino", "onnxruntime", "pillow", "numpy", "opencv-python-headless")
 
 
 def main() -> None:
-    """Load the packaged model and answer jobs with a `format` and `estimate_foreground`."""
-    matter = load_matter(find_weights())
+    """Load the model that the first argument names and answer jobs.
+
+    A job has a `format` and `estimate_foreground`.
+    """
+    matter = load_matter(measured_weights(sys.argv[1]))
 
     def cut(photo: bytes, job: dict[str, Any]) -> tuple[bytes, dict[str, float]]:
         cutout = remove_background(

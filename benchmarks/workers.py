@@ -97,9 +97,9 @@ class Worker:
         self.stop()
 
 
-def our_worker() -> Worker:
-    """Start our library under the interpreter that runs the benchmark."""
-    return Worker([sys.executable, "-m", "benchmarks.worker_ours"])
+def our_worker(model: str) -> Worker:
+    """Start our library with a model, under the interpreter that runs the benchmark."""
+    return Worker([sys.executable, "-m", "benchmarks.worker_ours", model])
 
 
 def peer_worker() -> Worker:

@@ -1,7 +1,17 @@
 from collections import Counter
 
 import pytest
-from benchmarks.library import COLORS, PEER, PLAIN, Row, latency_table, parts_table, turns
+from benchmarks.library import (
+    AS_SHIPPED,
+    COLORS,
+    PEER,
+    PLAIN,
+    Row,
+    Variant,
+    latency_table,
+    parts_table,
+    turns,
+)
 from benchmarks.workers import Call
 
 PARTS = {"decode": 0.004, "matte": 0.02, "compose": 0.005, "encode": 0.01}
@@ -16,13 +26,14 @@ def row(variant, seconds: tuple[float, ...], megapixels: float = 1) -> Row:
 def test_every_variant_gets_its_turn_in_every_round() -> None:
     counts = Counter(turns(3))
 
-    assert counts == dict.fromkeys((*PLAIN, *COLORS, PEER), 3)
+    assert counts == dict.fromkeys((*PLAIN, *COLORS, *AS_SHIPPED, PEER), 3)
 
 
 def test_each_second_round_runs_backwards() -> None:
     order = list(turns(2))
+    half = len(order) // 2
 
-    assert order[5:] == order[:5][::-1]
+    assert order[half:] == order[:half][::-1]
 
 
 def test_ratio_is_that_of_the_medians_and_is_held_against_its_goal() -> None:
@@ -42,6 +53,22 @@ def test_row_with_colours_has_a_ratio_but_no_goal() -> None:
 
     assert cells[2] == "WEBP + colours"
     assert cells[5:7] == ["2.0 ×", "–"]
+
+
+def test_rows_of_another_model_come_last_with_its_name_and_no_goal() -> None:
+    shipped = Variant("ours", "png", model="openrembg-next")
+    rows = (
+        row(shipped, (0.1,)),
+        row(COLORS[0], (0.05,)),
+        row(PLAIN[0], (0.04,)),
+        row(PEER, (0.4,)),
+    )
+
+    lines = latency_table(rows).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines]
+
+    assert [line[2] for line in cells] == ["PNG", "PNG + colours", "PNG, openrembg-next"]
+    assert [line[6] for line in cells] == ["10 × met", "–", "–"]
 
 
 def test_steps_are_shown_for_our_side_alone() -> None:
