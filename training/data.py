@@ -31,10 +31,8 @@ HELD_OUT_PHOTO_SHARE: Final = 0.20
 EMPTY_SOURCE: Final = "photos/houses_rooms"
 BACKGROUND_SOURCES: Final = (EMPTY_SOURCE, "photos/scenes_labelme_lalonde")
 
-PASTE_CHANCE: Final = 0.25
 EMPTY_PHOTO_CHANCE: Final = 0.02
 EMPTY_PLAIN_CHANCE: Final = 0.02
-SWAP_CHANCE: Final = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +131,21 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """What samples are made of; the recipe's fields of the same names tell more."""
+
+    source_power: float = 0.5
+    paste_chance: float = 0.25
+    swap_chance: float = 0.12
+    least_zoom: float = 0.55
+
+
 class Samples(IterableDataset[tuple[Tensor, Tensor]]):
     """An endless stream of samples: photo uint8[3, side, side], matte uint8[1, side, side]."""
 
-    def __init__(self, archive: Archive, side: int, seed: int) -> None:
-        self.maker = SampleMaker(archive, side)
+    def __init__(self, archive: Archive, side: int, seed: int, mixture: Mixture) -> None:
+        self.maker = SampleMaker(archive, side, mixture)
         self.seed = seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -152,11 +160,11 @@ class Samples(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 def batches(
-    archive: Archive, side: int, batch: int, seed: int, workers: int
+    archive: Archive, side: int, batch: int, seed: int, workers: int, mixture: Mixture
 ) -> Iterator[list[Tensor]]:
     """Yield batches endlessly: photos uint8[n, 3, side, side], mattes uint8[n, 1, side, side]."""
     loader = DataLoader(
-        Samples(archive, side, seed),
+        Samples(archive, side, seed, mixture),
         batch_size=batch,
         num_workers=workers,
         prefetch_factor=3 if workers else None,
@@ -167,17 +175,18 @@ def batches(
 class SampleMaker:
     """Draws an image by the weight of its source and makes a sample of it."""
 
-    def __init__(self, archive: Archive, side: int) -> None:
+    def __init__(self, archive: Archive, side: int, mixture: Mixture = Mixture()) -> None:
         self.archive = archive
         self.side = side
-        self.weights = _cumulative_weights(archive.pairs)
-        self.cutout_weights = _cumulative_weights(archive.cutouts)
+        self.mixture = mixture
+        self.weights = _cumulative_weights(archive.pairs, mixture.source_power)
+        self.cutout_weights = _cumulative_weights(archive.cutouts, 0.5)
         self.empties = tuple(i for i in archive.backgrounds if i.source == EMPTY_SOURCE)
 
     def make(self, rng: random.Random) -> Sample:
         """Return a new sample: photo uint8[side, side, 3], matte uint8[side, side]."""
         photo, alpha = self.draw(rng)
-        photo, alpha = warp(photo, alpha, self.side, rng)
+        photo, alpha = warp(photo, alpha, self.side, rng, self.mixture.least_zoom)
         return degrade(recolour(photo, rng), rng), alpha
 
     def draw(self, rng: random.Random) -> Sample:
@@ -187,10 +196,10 @@ class SampleMaker:
             return _unlabelled(plain(self.side, rng))
         if chance < EMPTY_PLAIN_CHANCE + EMPTY_PHOTO_CHANCE and self.empties:
             return _unlabelled(rng.choice(self.empties).rgb())
-        if rng.random() < PASTE_CHANCE and self.archive.cutouts:
+        if rng.random() < self.mixture.paste_chance and self.archive.cutouts:
             return self.composite(rng)
         photo, alpha = rng.choices(self.archive.pairs, cum_weights=self.weights)[0].pair()
-        if rng.random() < SWAP_CHANCE:
+        if rng.random() < self.mixture.swap_chance:
             return blend(self.background(photo.shape[1], photo.shape[0], rng), photo, alpha), alpha
         return photo, alpha
 
@@ -218,9 +227,9 @@ def _unlabelled(photo: Photo) -> Sample:
     return photo, np.zeros(photo.shape[:2], np.uint8)
 
 
-def _cumulative_weights(items: tuple[Item, ...]) -> list[float]:
+def _cumulative_weights(items: tuple[Item, ...], power: float) -> list[float]:
     sizes = Counter(item.source for item in items)
-    return list(np.cumsum([sizes[item.source] ** -0.5 for item in items]))
+    return list(np.cumsum([sizes[item.source] ** -power for item in items]))
 
 
 def plain(side: int, rng: random.Random) -> Photo:
@@ -301,10 +310,12 @@ def cast_shadow(ground: Photo, alpha: Alpha, rng: random.Random) -> Photo:
     return np.asarray(ground * light, np.uint8)
 
 
-def warp(photo: Photo, alpha: Alpha, side: int, rng: random.Random) -> Sample:
+def warp(
+    photo: Photo, alpha: Alpha, side: int, rng: random.Random, least_zoom: float = 0.55
+) -> Sample:
     """Return both flipped, turned, stretched, cropped and squeezed to a square of `side`."""
     height, width = alpha.shape
-    zoom = rng.uniform(0.55, 1.15)
+    zoom = rng.uniform(least_zoom, 1.15)
     aspect = np.sqrt(rng.uniform(0.8, 1.25))
     turn = np.radians(rng.uniform(-12, 12)) if rng.random() < 0.5 else 0.0
     flip = -1 if rng.random() < 0.5 else 1

@@ -1,4 +1,4 @@
-"""What training minimises: edge-weighted cross-entropy, soft IoU, and a Laplacian pyramid."""
+"""What training minimises: cross-entropy with weights, soft IoU, and a Laplacian pyramid."""
 
 from typing import Final
 
@@ -6,11 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.model import firm
+from training.refiner import band
+
 EDGE_WINDOW: Final = 15
 EDGE_GAIN: Final = 4.0
 PYRAMID_LEVELS: Final = 3
 AUXILIARY_WEIGHT: Final = 0.3
 PYRAMID_WEIGHT: Final = 0.5
+TRUST_WINDOW: Final = 33
+REFINEMENT_PYRAMID_WEIGHT: Final = 1.0
 
 
 def total_loss(answers: list[Tensor], truth: Tensor) -> Tensor:
@@ -40,6 +45,29 @@ def matte_loss(logits: Tensor, truth: Tensor) -> Tensor:
     either = (weight * (alpha + truth - alpha * truth)).sum((2, 3))
     # The 1 makes a photo without foreground count: its IoU is 1 where the answer is empty too.
     return (entropy + 1 - (both + 1) / (either + 1)).mean()
+
+
+def refinement_loss(logits: Tensor, truth: Tensor, coarse: Tensor) -> Tensor:
+    """Return the loss of a sharpened matte, a scalar, counted only where it may differ.
+
+    Where the coarse matte misses the truth over a whole neighbourhood, the mistake is not one of
+    edges, and the refiner, which sees little of the photo, should not try to learn it.
+
+    logits, truth: float[n, 1, h, w]. coarse: the segmenter's logits, smaller.
+    """
+    alpha, size = torch.sigmoid(logits), truth.shape[2:]
+    before = torch.sigmoid(firm(coarse))
+    large, reach = (
+        functional.interpolate(plane, size, mode="bilinear", align_corners=False)
+        for plane in (before, band(before))
+    )
+    trust = (1 - 2 * (blur(large, TRUST_WINDOW) - blur(truth, TRUST_WINDOW)).abs()).clamp(min=0)
+    weight = reach * trust
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    entropy = (weight * entropy).sum() / (weight.sum() + 1)
+    share = weight.mean() + 1e-3
+    pyramid = pyramid_loss(weight * alpha, weight * truth) / share
+    return entropy + REFINEMENT_PYRAMID_WEIGHT * pyramid
 
 
 def pyramid_loss(alpha: Tensor, truth: Tensor) -> Tensor:

@@ -22,15 +22,16 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from training.data import Archive, batches, read_archive
-from training.evaluate import Floats, Network, evaluate
-from training.loss import total_loss
-from training.model import Segmenter, load_onnx
+from training.data import Archive, read_archive
+from training.evaluate import evaluate
+from training.inference import Floats, Network
+from training.model import Segmenter
 from training.recipe import Recipe, read_recipe
 from training.sheet import draw_sheet
+from training.stage import Stage, stage_of
 
 RUNS: Final = Path(".cache/training")
 LOG_STEPS: Final = 20
@@ -43,8 +44,9 @@ class Run:
     recipe: Recipe
     folder: Path
     device: torch.device
-    segmenter: Segmenter
-    average: Segmenter
+    stage: Stage
+    module: nn.Module
+    average: nn.Module
     optimizer: Optimizer
     step: int = 0
     elapsed_s: float = 0.0
@@ -56,6 +58,12 @@ class Run:
         by_time = self.elapsed_s / (self.recipe.minutes * 60)
         return min(max(by_time, self.step / self.recipe.steps), 1.0)
 
+    @property
+    def side(self) -> int:
+        """The side of the samples now, in pixels."""
+        is_first = self.progress < self.recipe.first_share
+        return self.recipe.first_side if is_first else self.recipe.side
+
 
 def start(recipe: Recipe, folder: Path) -> Run:
     """Return the run of a folder where it stopped, or a new one."""
@@ -63,47 +71,40 @@ def start(recipe: Recipe, folder: Path) -> Run:
     torch.set_num_threads(recipe.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    segmenter, average = (to_device(load_weights(Path(recipe.init)), device) for _ in range(2))
+    stage = stage_of(recipe)
+    module, average = (to_device(stage.module(), device) for _ in range(2))
+    average.load_state_dict(module.state_dict())
     average.requires_grad_(False).eval()
-    freeze(segmenter, recipe.freeze_blocks)
-    run = Run(recipe, folder, device, segmenter, average, make_optimizer(segmenter, recipe))
+    freeze(module, recipe.freeze_blocks)
+    run = Run(recipe, folder, device, stage, module, average, make_optimizer(module, recipe))
     if (folder / "last.pt").exists():
         restore(run)
     return run
 
 
-def to_device(segmenter: Segmenter, device: torch.device) -> Segmenter:
-    """Return the segmenter on a device, channels last, which is twice as fast on CPU."""
-    moved: Segmenter = segmenter.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub forgets it
+def to_device(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return the module on a device, channels last, which is twice as fast on CPU."""
+    moved: nn.Module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub forgets it
     return moved
 
 
-def load_weights(path: Path) -> Segmenter:
-    """Return a segmenter from an ONNX file of ours, or the averaged one of a checkpoint."""
-    if path.suffix == ".onnx":
-        return load_onnx(path)
-    segmenter = Segmenter()
-    segmenter.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
-    return segmenter
-
-
-def freeze(segmenter: Segmenter, blocks: int) -> None:
-    """Leave the stem and the first blocks of the encoder as they are."""
-    if not blocks:
+def freeze(module: nn.Module, blocks: int) -> None:
+    """Leave the stem and the first blocks of a segmenter's encoder as they are."""
+    if not blocks or not isinstance(module, Segmenter):
         return
-    segmenter.encoder.stem.requires_grad_(False)
-    for block in list(segmenter.encoder.blocks)[:blocks]:
+    module.encoder.stem.requires_grad_(False)
+    for block in list(module.encoder.blocks)[:blocks]:
         block.requires_grad_(False)
 
 
-def make_optimizer(segmenter: Segmenter, recipe: Recipe) -> Optimizer:
+def make_optimizer(module: nn.Module, recipe: Recipe) -> Optimizer:
     """Return AdamW with a group for each rate; biases do not decay."""
     groups = []
     for is_encoder, rate in ((True, recipe.encoder_rate), (False, recipe.rest_rate)):
         for is_weight, decay in ((True, recipe.weight_decay), (False, 0.0)):
             parameters = [
                 parameter
-                for name, parameter in segmenter.named_parameters()
+                for name, parameter in module.named_parameters()
                 if name.startswith("encoder.") is is_encoder
                 and (parameter.ndim > 1) is is_weight
                 and parameter.requires_grad
@@ -118,9 +119,12 @@ def train(run: Run, archive: Archive, is_stopped: Callable[[], bool] = lambda: F
     Changes run. Raises FloatingPointError when the loss is no number.
     """
     recipe = run.recipe
-    stream = batches(archive, recipe.side, recipe.batch, recipe.seed + run.step, recipe.workers)
+    side = 0
     evaluated_s, recent = run.elapsed_s, []
     while run.progress < 1 and not is_stopped():
+        if side != run.side:
+            side = run.side
+            stream = run.stage.samples(archive, side, recipe.seed + run.step)
         since = time.monotonic()
         recent.append(step(run, next(stream)))
         run.elapsed_s += time.monotonic() - since
@@ -142,17 +146,15 @@ def step(run: Run, batch: list[Tensor]) -> float:
         group["lr"] = group["rate"] * schedule(run)
     photo, truth = (part.to(run.device).float() / 255 for part in batch)
     photo = photo.contiguous(memory_format=torch.channels_last)
-    with autocast(run):
-        answers = run.segmenter.with_auxiliaries(photo)
-    loss = total_loss(answers, truth)
+    loss = run.stage.loss(run.module, photo, truth, autocast(run))
     if not torch.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss.item()} at step {run.step}")
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-    torch.nn.utils.clip_grad_norm_(run.segmenter.parameters(), run.recipe.clip)
+    torch.nn.utils.clip_grad_norm_(run.module.parameters(), run.recipe.clip)
     run.optimizer.step()
     run.step += 1
-    follow(run.average, run.segmenter, run.recipe.ema)
+    follow(run.average, run.module, run.recipe.ema)
     return loss.item()
 
 
@@ -173,17 +175,17 @@ def autocast(run: Run) -> torch.autocast:
 
 
 @torch.no_grad()
-def follow(average: Segmenter, segmenter: Segmenter, keep: float) -> None:
+def follow(average: nn.Module, module: nn.Module, keep: float) -> None:
     """Move the averaged weights towards the trained ones by 1 - keep."""
-    torch._foreach_lerp_(list(average.parameters()), list(segmenter.parameters()), 1 - keep)
+    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - keep)
 
 
 def report(run: Run, archive: Archive) -> None:
     """Evaluate the averaged weights, log the numbers, draw the sheet, save checkpoints."""
     since = time.monotonic()
-    network = as_network(run)
-    numbers = evaluate(network, run.recipe.side, archive)
-    draw_sheet(network, run.recipe.side, archive, run.folder / f"sheet-{minutes(run):03.0f}.png")
+    network, side = as_network(run), run.stage.side(run.recipe)
+    numbers = evaluate(network, side, archive)
+    draw_sheet(network, side, archive, run.folder / f"sheet-{minutes(run):03.0f}.png")
     run.elapsed_s += time.monotonic() - since
     log(run, **numbers)
     mae = float(str(numbers["mae"]))
@@ -196,12 +198,14 @@ def report(run: Run, archive: Archive) -> None:
 def as_network(run: Run) -> Network:
     """Return the averaged weights as evaluate wants them, in the precision of training."""
 
+    whole = run.stage.whole(run.average).eval()
+
     @torch.no_grad()
     def network(planes: Floats) -> Floats:
         photo = torch.from_numpy(planes[None]).to(run.device)
         with autocast(run):
-            logits = run.average(photo.contiguous(memory_format=torch.channels_last))
-        return np.asarray(torch.sigmoid(logits.float())[0, 0].cpu().numpy(), np.float32)
+            alpha = whole(photo.contiguous(memory_format=torch.channels_last))
+        return np.asarray(alpha.float()[0, 0].cpu().numpy(), np.float32)
 
     return network
 
@@ -224,7 +228,7 @@ def log(run: Run, **values: Any) -> None:
 def save(run: Run, name: str) -> None:
     """Write a checkpoint; a crash leaves the one before."""
     state = {
-        "segmenter": run.segmenter.state_dict(),
+        "module": run.module.state_dict(),
         "average": run.average.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "step": run.step,
@@ -239,7 +243,7 @@ def save(run: Run, name: str) -> None:
 def restore(run: Run) -> None:
     """Set a run to what its last checkpoint holds."""
     state = torch.load(run.folder / "last.pt", map_location=run.device, weights_only=True)
-    run.segmenter.load_state_dict(state["segmenter"])
+    run.module.load_state_dict(state["module"])
     run.average.load_state_dict(state["average"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.step, run.elapsed_s = state["step"], state["elapsed_s"]

@@ -12,13 +12,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from training.checkpoint import load_refiner, load_segmenter
 from training.data import Archive, Item, SampleMaker, is_held_out, plain, read_archive
-from training.evaluate import Floats, evaluate, onnx_network
-from training.export import export, parity
-from training.loss import matte_loss, pyramid_loss
-from training.model import Segmenter, load_onnx
+from training.evaluate import evaluate
+from training.export import Shipped, export, load_shipped, parity
+from training.inference import Floats, onnx_network
+from training.loss import matte_loss, pyramid_loss, refinement_loss
+from training.model import Alone, Segmenter, firm, load_v0
 from training.recipe import Recipe, read_recipe
-from training.train import load_weights, start, train
+from training.refiner import Pair, Refiner, band, linear_enlargement
+from training.subject import SubjectHead, fit, gather
+from training.train import start, train
 
 PAIRS = 8
 SIDE = 64
@@ -46,10 +50,15 @@ def generated() -> Archive:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    path = tmp_path / "start.onnx"
+    path = tmp_path / "start.pt"
+    torch.save({"average": Segmenter().state_dict()}, path)
+    return path
+
+
+def written(module: Alone | Shipped, path: Path, side: int) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls its own exporter deprecated
-        export(Segmenter(), path, SIDE)
+        export(module, path, side)
     return path
 
 
@@ -65,6 +74,7 @@ def recipe(init: Path, steps: int) -> Recipe:
         ema=0.8,
         precision="f32",
         workers=0,
+        threads=1,
     )
 
 
@@ -80,7 +90,7 @@ def test_a_short_run_lowers_the_loss_and_leaves_checkpoint_and_sheet(
     losses = [line["loss"] for line in metrics(run.folder) if "loss" in line]
     assert losses[-1] < 0.8 * losses[0]
     assert metrics(run.folder)[-1]["mae"] < 0.25
-    assert load_weights(run.folder / "best.pt").out.weight.isfinite().all()
+    assert load_segmenter(run.folder / "best.pt").out.weight.isfinite().all()
     assert list(run.folder.glob("sheet-*.png"))
 
 
@@ -90,28 +100,114 @@ def test_a_stopped_run_goes_on_where_it_stopped(weights: Path, tmp_path: Path) -
     assert not (tmp_path / "run" / "best.pt").exists()
     second = start(recipe(weights, 10), tmp_path / "run")
     assert second.step == 3
-    assert torch.equal(second.segmenter.out.weight, first.segmenter.out.weight)
+    assert torch.equal(second.module.out.weight, first.module.out.weight)
     train(second, generated())
     assert second.step == 10
 
 
 def test_frozen_blocks_stay_as_they_are(weights: Path, tmp_path: Path) -> None:
     run = start(replace(recipe(weights, 2), freeze_blocks=3), tmp_path / "run")
-    before = load_onnx(weights)
+    before = load_segmenter(weights)
     train(run, generated())
-    assert torch.equal(run.segmenter.encoder.stem.weight, before.encoder.stem.weight)
-    assert not torch.equal(run.segmenter.out.weight, before.out.weight)
+    assert torch.equal(run.module.encoder.stem.weight, before.encoder.stem.weight)
+    assert not torch.equal(run.module.out.weight, before.out.weight)
 
 
-def test_the_onnx_file_computes_what_the_torch_module_does(weights: Path) -> None:
-    segmenter = load_onnx(weights)
-    rng = np.random.default_rng(0)
-    photos = [rng.random((3, SIDE, SIDE), np.float32) for _ in range(3)]
-    assert parity(segmenter, weights, photos) < 1e-5
+def test_a_smaller_side_comes_first(weights: Path, tmp_path: Path) -> None:
+    growing = replace(recipe(weights, 4), first_side=32, first_share=0.5)
+    run = start(growing, tmp_path / "run")
+    seen = []
+    train(run, generated(), lambda: bool(seen.append(run.side)) or run.step == 4)
+    assert seen == [32, 32, SIDE, SIDE, SIDE]
+
+
+def test_a_refiner_sharpens_what_its_segmenter_left_soft(weights: Path, tmp_path: Path) -> None:
+    first = start(recipe(weights, 60), tmp_path / "segmenter")
+    train(first, generated())
+    behind = replace(
+        recipe(weights, 60),
+        init="",
+        stage="refiner",
+        segmenter=str(first.folder / "best.pt"),
+        side=96,
+        whole_side=192,
+    )
+    run = start(behind, tmp_path / "refiner")
+    train(run, generated())
+    losses = [line["loss"] for line in metrics(run.folder) if "loss" in line]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_an_untrained_refiner_enlarges_the_matte_and_leaves_it_alone() -> None:
+    torch.manual_seed(0)
+    photo, logits = torch.rand(1, 3, 96, 96), torch.randn(1, 1, 32, 32) * 4
+    answer = Refiner()(photo, logits)
+    expected = torch.nn.functional.interpolate(
+        firm(logits), scale_factor=3, mode="bilinear", align_corners=False
+    )
+    assert (answer - expected).abs().max() < 1e-4
+    assert linear_enlargement(3).sum((1, 2, 3)).allclose(torch.ones(9))
+
+
+def test_a_refiner_changes_nothing_far_from_the_unsure_parts() -> None:
+    torch.manual_seed(0)
+    refiner = Refiner()
+    torch.nn.init.normal_(refiner.out.weight)
+    logits = torch.full((1, 1, 64, 64), -7.0)
+    logits[..., :20] = 7.0
+    logits[..., 19:21] = 0.0
+    reach = band(torch.sigmoid(firm(logits)))[0, 0, 32]
+    assert reach[19] > 0.7
+    assert (reach[:8] == 0).all()
+    assert (reach[34:] == 0).all()
     with torch.no_grad():
-        segmenter.out.weight *= 1.5
+        alpha = torch.sigmoid(refiner(torch.rand(1, 3, 192, 192), logits))[0, 0]
+    assert (alpha[:, : 3 * 8] > 0.999).all()
+    assert (alpha[:, 3 * 34 :] < 0.001).all()
+    assert alpha[:, 51:66].std() > 0.01
+
+
+def test_the_onnx_file_computes_what_the_torch_modules_do(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    segmenter, refiner, head = Segmenter(), Refiner(), SubjectHead()
+    torch.nn.init.normal_(refiner.out.weight, std=0.1)
+    torch.save({"average": segmenter.state_dict()}, tmp_path / "segmenter.pt")
+    torch.save({"average": refiner.state_dict()}, tmp_path / "refiner.pt")
+    torch.save(head.state_dict(), tmp_path / "subject.pt")
+    names = ("segmenter.pt", "subject.pt", "refiner.pt")
+    paths = [tmp_path / name for name in names]
+    shipped = load_shipped(*paths)
+    photos = [np.random.default_rng(at).random((3, 192, 192), np.float32) for at in range(3)]
+    path = written(shipped, tmp_path / "shipped.onnx", 192)
+    assert parity(shipped, path, photos) < 1e-5
+    plain = load_shipped(*paths[:2])
+    small = [photo[:, :SIDE, :SIDE] for photo in photos]
+    assert parity(plain, written(plain, tmp_path / "plain.onnx", SIDE), small) < 1e-5
+    alone = written(Alone(segmenter), tmp_path / "alone.onnx", SIDE)
+    assert parity(Alone(segmenter), alone, small) < 1e-5
+    outputs = [output.name for output in onnx.load(path).graph.output]
+    assert outputs == ["alpha", "subject"]
+    with torch.no_grad():
+        whole = Pair(segmenter, refiner).eval()(torch.from_numpy(photos[0][None]))
+        assert (whole - shipped(torch.from_numpy(photos[0][None]))[0]).abs().max() < 1e-5
+        assert shipped.pair is not None
+        shipped.pair.refiner.out.weight *= 1.5
     with pytest.raises(ValueError, match="differs from the checkpoint"):
-        parity(segmenter, weights, photos)
+        parity(shipped, path, photos)
+
+
+def test_the_subject_head_tells_discs_from_nothing(weights: Path) -> None:
+    items = generated().pairs
+    empty = cv2.imencode(".png", plain(64, random.Random(1)))[1].tobytes()
+    rooms = (Item("photos/houses_rooms/1", empty, None),)
+    archive = Archive(items, rooms, cutouts=(), held_out=items, held_out_photos=rooms)
+    segmenter = load_segmenter(weights).eval().requires_grad_(False)
+    positives, negatives = gather(segmenter, archive, share=0.03)
+    head = fit(positives, negatives)
+    with torch.no_grad():
+        found, nothing = head.judge(positives), head.judge(negatives)
+    assert (found >= 0).float().mean() > 0.85
+    assert found.median() > nothing.quantile(0.9)
 
 
 def test_evaluation_of_a_perfect_and_of_an_empty_answer() -> None:
@@ -185,12 +281,49 @@ def test_every_recipe_reads_and_an_unknown_key_is_refused(tmp_path: Path) -> Non
         read_recipe(wrong)
 
 
-def test_an_onnx_file_of_another_network_is_refused(weights: Path, tmp_path: Path) -> None:
-    model = onnx.load(weights)
+def test_the_refinement_loss_counts_only_where_the_matte_may_change() -> None:
+    coarse = torch.full((1, 1, 32, 32), -7.0)
+    coarse[..., 8:24, 8:24] = 7.0
+    truth = torch.zeros(1, 1, 96, 96)
+    truth[..., 26:70, 26:70] = 1
+    sure = (truth * 2 - 1) * 10
+    far = sure.clone()
+    far[..., :4, :4] = 10.0
+    assert refinement_loss(sure, truth, coarse) < 0.01
+    assert refinement_loss(far, truth, coarse) == refinement_loss(sure, truth, coarse)
+    assert refinement_loss(-sure, truth, coarse) > 1
+
+
+V0 = Path(__file__).parents[2] / "training" / "weights" / "v1.onnx"
+
+
+def test_a_run_starts_from_the_weights_of_the_first_model() -> None:
+    segmenter = load_v0(V0)
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(V0).graph.initializer}
+    first = next(array for array in stored.values() if array.shape == (32, 3, 3, 3))
+    assert np.array_equal(segmenter.encoder.stem.weight.detach().numpy(), first)
+
+
+def test_a_run_starts_from_the_file_that_ships(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    segmenter, written_refiner = Segmenter(), Refiner()
+    torch.nn.init.normal_(written_refiner.out.weight)
+    shipped = Shipped(segmenter, SubjectHead(), written_refiner)
+    path = written(shipped, tmp_path / "shipped.onnx", 96)
+    photo = torch.rand(1, 3, 64, 64)
+    assert torch.equal(load_segmenter(path)(photo), segmenter(photo))
+    refiner = load_refiner(path)
+    assert torch.equal(refiner.out.weight, written_refiner.out.weight)
+    with pytest.raises(ValueError, match="another network"):
+        load_refiner(V0)
+
+
+def test_an_onnx_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    model = onnx.load(V0)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     model.graph.node.remove(convolutions[-1])
     other = tmp_path / "other.onnx"
     other.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match="convolutions"):
-        load_onnx(other)
-    assert onnx_network(weights)[1] == SIDE
+        load_v0(other)
+    assert onnx_network(V0)[1] == 320
