@@ -13,7 +13,7 @@ from cli_photos import Run
 from typer.testing import CliRunner
 
 from openrembg.cli import app
-from openrembg.matting.weights import DEFAULT_MODEL, KNOWN, PACKAGED_DIR
+from openrembg.matting.weights import DEFAULT_MODEL, KNOWN, PACKAGED_DIR, find_weights
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -58,7 +58,10 @@ def test_the_list_shows_the_shipped_and_the_public_models_with_size_and_licence(
     code, out, _ = call("list")
     rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
-    assert rows[0][:5] == [DEFAULT_MODEL, "default", "7.8 MB", "320 px", "Apache-2.0"]
+    card = find_weights().card
+    assert card.bytes is not None
+    size, side = f"{card.bytes / 1e6:.1f} MB", f"{card.input.side} px"
+    assert rows[0][:5] == [DEFAULT_MODEL, "default", size, side, "Apache-2.0"]
     assert {row[0] for row in rows[1:]} == {card.name for card in KNOWN}
     assert {row[1] for row in rows[1:]} == {"can be pulled"}
     assert all(row[2].endswith(" MB") and row[4] in ("Apache-2.0", "MIT") for row in rows)

@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 from rmbg_client import photo
 
+from openrembg.matting.weights import DEFAULT_MODEL
 from services import Service, free_port
 
 RUN = "from openrembg.server.start import run; raise SystemExit(run())"
@@ -57,9 +58,9 @@ def test_it_says_when_it_is_ready_and_ends_on_sigterm(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith(f"openrembg is ready on http://127.0.0.1:{port} (openrembg-v0, ")
+        assert line.startswith(f"openrembg is ready on http://127.0.0.1:{port} ({DEFAULT_MODEL}, ")
         answer = requests.get(f"http://127.0.0.1:{port}/ready", timeout=10)
-        assert answer.json()["model"] == "openrembg-v0"
+        assert answer.json()["model"] == DEFAULT_MODEL
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:
@@ -75,7 +76,7 @@ def test_a_photo_comes_back_from_the_real_model(start_server: StartServer) -> No
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "image/webp"
     assert int(answer.headers["Content-Length"]) == len(answer.content)
-    assert answer.headers["X-Model"] == "openrembg-v0"
+    assert answer.headers["X-Model"] == DEFAULT_MODEL
     assert answer.headers["X-Provider"] in server.text()
 
 

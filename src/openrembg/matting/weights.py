@@ -19,7 +19,7 @@ from typing import Final, Literal, cast, get_args
 
 from openrembg.matting.errors import CorruptModel, UnknownModel
 
-DEFAULT_MODEL: Final = "openrembg-v0"
+DEFAULT_MODEL: Final = "openrembg-v2"
 PACKAGED_DIR: Final = Path(__file__).with_name("weights")
 
 Activation = Literal["none", "sigmoid"]

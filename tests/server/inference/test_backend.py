@@ -5,6 +5,7 @@ import pytest
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import CorruptModel
+from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.errors import NotReady
 from openrembg.server.inference.backend import Backend, State, backend_for
 from openrembg.server.settings import Settings
@@ -68,6 +69,6 @@ def test_an_unknown_model_fails_with_its_name(tmp_path: Path) -> None:
 
 def test_the_packaged_model_loads(tmp_path: Path) -> None:
     state = backend_for(Settings(data_dir=tmp_path)).wait()
-    assert (state.status, state.model) == ("ready", "openrembg-v0")
+    assert (state.status, state.model) == ("ready", DEFAULT_MODEL)
     assert state.provider.endswith(state.precision)
     assert state.precision in ("f32", "bf16")
