@@ -52,7 +52,7 @@ def number_tables(name: str, numbers: Numbers, baseline: Mapping[str, Any]) -> l
 
 def meanings(numbers: Numbers) -> list[str]:
     """Return a sentence for each measure that is there and needs one."""
-    present = set(_keys(numbers))
+    present = set(_keys(_measured(numbers)))
     return [f"{name}: {what}." for key, (name, what) in MEASURES.items() if what and key in present]
 
 

@@ -1,6 +1,7 @@
 """Loading: what is asked for runs, or there is an error that says what to do."""
 
 import dataclasses
+import math
 import subprocess
 import sys
 import threading
@@ -122,7 +123,8 @@ def test_a_card_without_that_output_leaves_it_to_the_matte(
     [
         ({"name": "alfa"}, "alfa"),
         ({"subject": "object"}, "object"),
-        ({"subject": "alpha"}, "size 1"),
+        ({"subject": "alpha"}, "subject is .*not one number"),
+        ({"name": "subject"}, r"alpha is .*not \[1, 1, h, w\]"),
     ],
 )
 def test_a_card_that_names_a_wrong_output_is_found_when_loading(
@@ -130,6 +132,12 @@ def test_a_card_that_names_a_wrong_output_is_found_when_loading(
 ) -> None:
     with pytest.raises(InferenceFailed, match=f"(?s)'mean' does not run: .*{reason}"):
         load_matter(mean_weights(tmp_path, **outputs), provider=provider)
+
+
+@both_runtimes
+def test_an_answer_that_is_no_number_is_an_error(provider: Provider, tmp_path: Path) -> None:
+    with pytest.raises(InferenceFailed, match="not numbers"):
+        load_matter(mean_weights(tmp_path, mean=(math.nan,) * 3), provider=provider)
 
 
 @both_runtimes

@@ -274,7 +274,10 @@ def test_the_loss_is_least_at_the_truth_and_counts_false_alarms_in_empty_photos(
 
 def test_every_recipe_reads_and_an_unknown_key_is_refused(tmp_path: Path) -> None:
     for path in RECIPES.glob("*.toml"):
-        assert read_recipe(path).minutes > 0
+        known = read_recipe(path)
+        assert known.minutes > 0
+        for weights in filter(None, (known.init, known.segmenter)):
+            assert load_segmenter(RECIPES.parents[1] / weights)
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('init = "x.onnx"\nlearning_rate = 1\n')
     with pytest.raises(ValueError, match="learning_rate"):

@@ -5,6 +5,7 @@ does not start is an error, not a silent fallback.
 """
 
 import importlib.util
+import math
 import sys
 import time
 from collections import deque
@@ -116,7 +117,7 @@ def load_matter(
         engine = start(data, weights.card, precision, threads or available_cores())
         matter = LocalMatter(weights.card, engine)
         matter.warm_up()
-    except (ProviderUnavailable, InferenceFailed):
+    except ProviderUnavailable:
         raise
     except Exception as error:  # each runtime has errors of its own
         raise InferenceFailed(f"The model '{weights.card.name}' does not run: {error}") from error
@@ -321,8 +322,16 @@ def _read(alpha: Floats, subject: Floats | None = None, *, card: Card) -> _Answe
     """Return a network's outputs, finished and copied: the next inference reuses their memory.
 
     A network that says nothing of the subject leaves the decision to its matte.
+    Raises InferenceFailed when they are not of the shape that the card promises, or not numbers.
     """
-    return _Answer(finish(alpha, card), 1.0 if subject is None else float(subject.item()))
+    if alpha.ndim != 4 or alpha.shape[:2] != (1, 1):
+        raise InferenceFailed(f"The network's alpha is {list(alpha.shape)}, not [1, 1, h, w]")
+    if subject is not None and subject.size != 1:
+        raise InferenceFailed(f"The network's subject is {list(subject.shape)}, not one number")
+    chance = 1.0 if subject is None else float(subject.item())
+    if not math.isfinite(float(alpha.sum()) + chance):
+        raise InferenceFailed("The network's answer has values that are not numbers")
+    return _Answer(finish(alpha, card), chance)
 
 
 __all__ = [
