@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from openrembg.matting.weights import DEFAULT_MODEL, PACKAGED_DIR, read_card
-from training.page import page
+from training.page import page, shown_pictures
 from training.pictures import draw
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -36,7 +36,7 @@ def build(name: str) -> dict[str, Any]:
     """Return the card of a packaged model, ready for JSON."""
     weights = (PACKAGED_DIR / f"{name}.onnx").read_bytes()
     prose = tomllib.loads((CARDS / f"{name}.toml").read_text(encoding="utf-8"))
-    training = prose["training"]
+    training, shown = prose["training"], shown_pictures(prose)
     return {
         "name": name,
         "file": f"{name}.onnx",
@@ -44,16 +44,10 @@ def build(name: str) -> dict[str, Any]:
         "bytes": len(weights),
         **prose,
         "training": {**training, "stages": [_with_settings(one) for one in training["stages"]]},
-        "pictures": [one for one in prose["pictures"] if one["name"] in _shown(prose)],
+        "pictures": [one for one in prose["pictures"] if one["name"] in shown],
         "numbers": {**_numbers(name), **prose["numbers"]},
         "baseline": {"name": prose["baseline"], "numbers": _numbers(prose["baseline"])},
     }
-
-
-def _shown(card: Mapping[str, Any]) -> set[str]:
-    """Return the names of the pictures on the page."""
-    shown = [*card["results"], *card["known_failures"]]
-    return {one["picture"] for one in shown if "picture" in one}
 
 
 def _with_settings(stage: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ pictures.
 edges: edge_iou before and after refinement: at_320, photo and mask squeezed to 320 px; native, at
 the mask's own size; large, as native, but the first network sees a third of the photo, so that the
 second one works at the photo's own size, as it does for a large upload.
-precision: the shipped precision beside f32. detection: by the file's own opinion (subject), and by
-at least 0.1 % foreground (area). speed: the median milliseconds of one inference at batch 1.
+precision: the shipped precision beside f32. detection: by the file's own opinion (subject), by at
+least 0.1 % foreground (area), and as it ships, by both. speed: the median milliseconds of one
+inference at batch 1.
 """
 
 import argparse

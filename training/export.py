@@ -1,12 +1,10 @@
 """Write checkpoints as the ONNX file that ships, and prove that it computes the same.
 
     python -m training.export --segmenter .cache/training/v2/best.pt \\
-        --refiner .cache/training/v2-refiner/best.pt --subject .cache/training/v2/subject.pt \\
-        --to v2.onnx --data ../shared/data
+        --subject .cache/training/v2/subject.pt --to v2.onnx --data ../shared/data
 
 prints one JSON object: the file's bytes and sha256, and the largest difference between torch and
-onnxruntime. Without a refiner and a subject head, only the segmenter is written, as `alpha` of
-320 px.
+onnxruntime. With --refiner the file takes and gives 960 px; without --subject it gives alpha alone.
 """
 
 import argparse
@@ -23,11 +21,10 @@ from torch import Tensor, nn
 from training.checkpoint import load_refiner, load_segmenter
 from training.data import Archive, read_archive, to_network
 from training.inference import Floats, onnx_network
-from training.model import Alone, Segmenter, firm
+from training.model import SIDE, Alone, Segmenter, firm
 from training.refiner import SCALE, Pair, Refiner
 from training.subject import SubjectHead
 
-SIDE: Final = 320
 OPSET: Final = 17
 MAX_BYTES: Final = 12_000_000
 MAX_DIFFERENCE: Final = 1e-4

@@ -26,6 +26,7 @@ STAGES: Final = (
 )
 # The blocks whose output is a feature: the last at each stride 2, 4, 8, 16, 32.
 TAPS: Final = (0, 2, 5, 12, 16)
+SIDE: Final = 320  # of the photo that ships, in pixels
 WIDTH: Final = 48
 FINE_WIDTH: Final = 24  # at stride 2, where a channel costs most
 SURROUNDINGS: Final = 128

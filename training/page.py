@@ -62,6 +62,12 @@ def _pictures(card: Card, shown: Sequence[Card]) -> list[str]:
     ]
 
 
+def shown_pictures(card: Card) -> list[str]:
+    """Return the names of the pictures on the page, in its order."""
+    shown = [*card["results"], *card["known_failures"]]
+    return list(dict.fromkeys(one["picture"] for one in shown if "picture" in one))
+
+
 def _failures(card: Card) -> str:
     return "\n\n".join(_pictures(card, card["known_failures"]))
 
@@ -122,12 +128,10 @@ def _training(card: Card) -> str:
 
 
 def _credits(card: Card) -> str:
-    shown = [*card["results"], *card["known_failures"]]
-    names = dict.fromkeys(one["picture"] for one in shown if "picture" in one)
     pictures = {one["name"]: one for one in card["pictures"]}
     rows = [
         [one["title"], one["author"], _licence(one["licence"]), one["source"]]
-        for one in (pictures[name] for name in names)
+        for one in (pictures[name] for name in shown_pictures(card))
     ]
     changes = (
         "Each was scaled down, some were cropped, and the cut-out was put beside it. The pictures "

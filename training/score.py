@@ -110,14 +110,6 @@ def summary(scores: list[Score]) -> dict[str, float] | None:
     }
 
 
-def edge_summary(edges: list[Edges]) -> dict[str, float | None]:
-    """Return the means over photos; None where there are none."""
-    return {
-        "at_320": mean(one.at_320 for one in edges) if edges else None,
-        "native": mean(one.native for one in edges) if edges else None,
-    }
-
-
 def mean(values: Iterable[float], digits: int = 4) -> float:
     """Return the mean of some numbers, rounded."""
     return round(float(np.mean(list(values))), digits)

@@ -1,7 +1,6 @@
 """What a run trains: the segmenter, or the refiner behind a segmenter that stays as it is."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.checkpoint import load_refiner, load_segmenter
-from training.data import Archive, Mixture, batches
 from training.loss import refinement_loss, total_loss
 from training.model import Alone, Segmenter
 from training.recipe import Recipe
@@ -26,13 +24,10 @@ UNSURE_LOGIT: Final = 2.0
 
 
 class Stage(Protocol):
-    """A module to train, with the batches and the loss for it."""
+    """A module to train, with the loss for it."""
 
     def module(self) -> nn.Module:
         """Return the module as it starts."""
-
-    def samples(self, archive: Archive, side: int, seed: int) -> Iterator[list[Tensor]]:
-        """Return endless batches: photos uint8[n, 3, s, s], mattes uint8[n, 1, s, s]."""
 
     def loss(self, module: Any, photo: Tensor, truth: Tensor, autocast: torch.autocast) -> Tensor:
         """Return the loss of a batch, photo and truth as float in 0..1."""
@@ -40,7 +35,7 @@ class Stage(Protocol):
     def whole(self, module: Any) -> nn.Module:
         """Return what evaluation runs: photos float[n, 3, h, w] in 0..1 to alpha in 0..1."""
 
-    def side(self, recipe: Recipe) -> int:
+    def side(self) -> int:
         """Return the side in pixels of what `whole` takes."""
 
 
@@ -54,11 +49,6 @@ class SegmenterStage:
         """Return the recipe's init, loaded."""
         return load_segmenter(Path(self._recipe.init))
 
-    def samples(self, archive: Archive, side: int, seed: int) -> Iterator[list[Tensor]]:
-        """Return batches at the side of training."""
-        recipe = self._recipe
-        return batches(archive, side, recipe.batch, seed, recipe.workers, mixture(recipe))
-
     def loss(
         self, module: Segmenter, photo: Tensor, truth: Tensor, autocast: torch.autocast
     ) -> Tensor:
@@ -71,9 +61,9 @@ class SegmenterStage:
         """Return the segmenter alone."""
         return Alone(module)
 
-    def side(self, recipe: Recipe) -> int:
+    def side(self) -> int:
         """Return the recipe's side."""
-        return recipe.side
+        return self._recipe.side
 
 
 class RefinerStage:
@@ -91,11 +81,6 @@ class RefinerStage:
     def module(self) -> Refiner:
         """Return a new refiner, or the recipe's init, loaded."""
         return load_refiner(Path(self._recipe.init)) if self._recipe.init else Refiner()
-
-    def samples(self, archive: Archive, side: int, seed: int) -> Iterator[list[Tensor]]:
-        """Return batches at the side of the crops."""
-        recipe = self._recipe
-        return batches(archive, side, recipe.batch, seed, recipe.workers, mixture(recipe))
 
     def loss(
         self, module: Refiner, photo: Tensor, truth: Tensor, autocast: torch.autocast
@@ -130,9 +115,9 @@ class RefinerStage:
         """Return both networks."""
         return Pair(self._segmenter, module)
 
-    def side(self, recipe: Recipe) -> int:
+    def side(self) -> int:
         """Return the side that ships: three of the segmenter's pixels a side."""
-        return recipe.whole_side
+        return self._recipe.whole_side
 
 
 def _corner(logits: Tensor, cell: int, rng: random.Random) -> tuple[int, int]:
@@ -151,11 +136,6 @@ def _crop(plane: Tensor, large: int, top: tuple[int, int], side: int) -> Tensor:
         plane = functional.interpolate(plane, (large, large), mode="bilinear", align_corners=False)
     y, x = top[0] * SCALE, top[1] * SCALE
     return plane[..., y : y + side, x : x + side]
-
-
-def mixture(recipe: Recipe) -> Mixture:
-    """Return what the recipe's samples are made of."""
-    return Mixture(recipe.source_power, recipe.paste_chance, recipe.swap_chance, recipe.least_zoom)
 
 
 def stage_of(recipe: Recipe) -> Stage:

@@ -30,11 +30,11 @@ from training.data import (
     to_network,
     warp,
 )
-from training.model import STAGES, Segmenter
+from training.model import SIDE, STAGES, Segmenter
 
 HIDDEN: Final = 32
-SIDE: Final = 320
 BATCH: Final = 16
+CHUNK: Final = 64  # photos held at once
 POSITIVES: Final = 7000
 NEGATIVES: Final = 4500
 PLAIN_SHARE: Final = 0.15
@@ -94,17 +94,17 @@ def gather(segmenter: Segmenter, archive: Archive, share: float = 1.0) -> tuple[
     rng = random.Random(7)  # noqa: S311 (no secret)
     maker = SampleMaker(archive, SIDE, Mixture(0.25, 0.12, 0.05, 0.85))
     positives = [
-        look(segmenter, _positives(maker, rng)) for _ in range(int(POSITIVES * share) // 64)
+        look(segmenter, _positives(maker, rng)) for _ in range(int(POSITIVES * share) // CHUNK)
     ]
     negatives = [
-        look(segmenter, _negatives(archive, rng)) for _ in range(int(NEGATIVES * share) // 64)
+        look(segmenter, _negatives(archive, rng)) for _ in range(int(NEGATIVES * share) // CHUNK)
     ]
     return torch.cat(positives), torch.cat(negatives)
 
 
 def _positives(maker: SampleMaker, rng: random.Random) -> list[Photo]:
     photos: list[Photo] = []
-    while len(photos) < 64:
+    while len(photos) < CHUNK:
         photo, alpha = maker.make(rng)
         if (alpha > 127).mean() > 0.01:
             photos.append(photo)
@@ -113,7 +113,7 @@ def _positives(maker: SampleMaker, rng: random.Random) -> list[Photo]:
 
 def _negatives(archive: Archive, rng: random.Random) -> list[Photo]:
     photos: list[Photo] = []
-    while len(photos) < 64:
+    while len(photos) < CHUNK:
         if rng.random() < PLAIN_SHARE:
             photos.append(plain(SIDE, rng))
             continue
@@ -122,12 +122,18 @@ def _negatives(archive: Archive, rng: random.Random) -> list[Photo]:
     return photos
 
 
+def split(part: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the head is fitted to, and what its threshold and its numbers come from."""
+    kept = int(len(part) * (1 - CHECKS))
+    return part[:kept], part[kept:]
+
+
 def fit(positives: Tensor, negatives: Tensor) -> SubjectHead:
     """Return a head for these samples whose logit is 0 where it misses few of the positives."""
     torch.manual_seed(7)
-    kept = [int(len(part) * (1 - CHECKS)) for part in (positives, negatives)]
-    train = torch.cat([positives[: kept[0]], negatives[: kept[1]]])
-    truth = torch.cat([torch.ones(kept[0], 1), torch.zeros(kept[1], 1)])
+    (found, checked), (nothing, _) = split(positives), split(negatives)
+    train = torch.cat([found, nothing])
+    truth = torch.cat([torch.ones(len(found), 1), torch.zeros(len(nothing), 1)])
     head = SubjectHead()
     mean, deviation = train.mean(0, keepdim=True), train.std(0, keepdim=True) + 1e-3
     optimizer = torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=0.05)
@@ -145,7 +151,7 @@ def fit(positives: Tensor, negatives: Tensor) -> SubjectHead:
     state["hidden.weight"] /= deviation
     state["hidden.bias"] -= (state["hidden.weight"] * mean).sum((1, 2, 3))
     with torch.no_grad():
-        state["out.bias"] -= torch.quantile(head.judge(positives[kept[0] :]), MISSED)
+        state["out.bias"] -= torch.quantile(head.judge(checked), MISSED)
     return head
 
 
@@ -162,11 +168,11 @@ def main() -> None:
     head = fit(positives, negatives)
     torch.save(head.state_dict(), arguments.to)
     with torch.no_grad():
-        missed, alarms = (
-            float((head.judge(part[int(len(part) * (1 - CHECKS)) :]) >= 0).float().mean())
+        found, alarms = (
+            float((head.judge(split(part)[1]) >= 0).float().mean())
             for part in (positives, negatives)
         )
-    print(json.dumps({"missed": round(1 - missed, 4), "false_alarms": round(alarms, 4)}))  # noqa: T201
+    print(json.dumps({"missed": round(1 - found, 4), "false_alarms": round(alarms, 4)}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Train the network. From the repository's root, on CPU or on one CUDA GPU:
 
-    python -m training.train --recipe training/recipes/v1.toml --data ../shared/data
-    python -m training.export .cache/training/v1/best.pt --to v1.onnx --data ../shared/data
-    python -m training.evaluate v1.onnx --data ../shared/data
+    python -m training.train --recipe training/recipes/v2.toml --data ../shared/data
+
+CONTRIBUTING.md says what comes after it.
 
 The same command goes on where the last checkpoint was, until the minutes are over; all but the last
 evaluation count, of a minute or less each. Ctrl-C and SIGTERM stop it after the step, with
@@ -15,7 +15,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from training.data import Archive, read_archive
+from training.data import Archive, Mixture, batches, read_archive
 from training.evaluate import evaluate
 from training.inference import Floats, Network
 from training.model import Segmenter
@@ -124,7 +124,7 @@ def train(run: Run, archive: Archive, is_stopped: Callable[[], bool] = lambda: F
     while run.progress < 1 and not is_stopped():
         if side != run.side:
             side = run.side
-            stream = run.stage.samples(archive, side, recipe.seed + run.step)
+            stream = samples(recipe, archive, side, recipe.seed + run.step)
         since = time.monotonic()
         recent.append(step(run, next(stream)))
         run.elapsed_s += time.monotonic() - since
@@ -138,6 +138,14 @@ def train(run: Run, archive: Archive, is_stopped: Callable[[], bool] = lambda: F
         save(run, "last.pt")
         return
     report(run, archive)
+
+
+def samples(recipe: Recipe, archive: Archive, side: int, seed: int) -> Iterator[list[Tensor]]:
+    """Return endless batches of what the recipe mixes, as data.batches yields them."""
+    mixture = Mixture(
+        recipe.source_power, recipe.paste_chance, recipe.swap_chance, recipe.least_zoom
+    )
+    return batches(archive, side, recipe.batch, seed, recipe.workers, mixture)
 
 
 def step(run: Run, batch: list[Tensor]) -> float:
@@ -183,7 +191,7 @@ def follow(average: nn.Module, module: nn.Module, keep: float) -> None:
 def report(run: Run, archive: Archive) -> None:
     """Evaluate the averaged weights, log the numbers, draw the sheet, save checkpoints."""
     since = time.monotonic()
-    network, side = as_network(run), run.stage.side(run.recipe)
+    network, side = as_network(run), run.stage.side()
     numbers = evaluate(network, side, archive)
     draw_sheet(network, side, archive, run.folder / f"sheet-{minutes(run):03.0f}.png")
     run.elapsed_s += time.monotonic() - since
@@ -197,7 +205,6 @@ def report(run: Run, archive: Archive) -> None:
 
 def as_network(run: Run) -> Network:
     """Return the averaged weights as evaluate wants them, in the precision of training."""
-
     whole = run.stage.whole(run.average).eval()
 
     @torch.no_grad()
