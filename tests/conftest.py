@@ -5,8 +5,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
-from services import NO_LIMITS, Service, StartServer, openrembg_server, redis_server
+from databases import PostgreSQL, Sqlite, TestDatabase, connected_to, emptied
+from services import (
+    NO_LIMITS,
+    Service,
+    StartServer,
+    openrembg_server,
+    postgresql_server,
+    redis_server,
+)
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +45,36 @@ def redis(tmp_path: Path) -> Iterator[Service]:
     """A Redis of the test's own, which the test may kill."""
     with redis_server(tmp_path / "redis") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A PostgreSQL that all tests share; each has a database of its own in it."""
+    with postgresql_server(tmp_path_factory.mktemp("postgresql")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def prepared_database(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[TestDatabase]:
+    """A database with tables, for Django in this process; on SQLite, then on PostgreSQL."""
+    kind: TestDatabase
+    if request.param == "sqlite":
+        kind = Sqlite(tmp_path_factory.mktemp("sqlite") / "test.db")
+    else:
+        kind = PostgreSQL(request.getfixturevalue("postgresql").port, "in_process")
+    with django_db_blocker.unblock(), connected_to(kind):
+        yield kind
+
+
+@pytest.fixture
+def database(
+    prepared_database: TestDatabase, django_db_blocker: DjangoDbBlocker
+) -> Iterator[TestDatabase]:
+    """The database with nothing but what the migrations put there; for any thread, for real."""
+    with django_db_blocker.unblock():
+        yield prepared_database
+        emptied()

@@ -1,4 +1,4 @@
-"""Real services for the tests: our server as a process of its own, and Redis.
+"""Real services for the tests: our server as a process of its own, Redis, and PostgreSQL.
 
 Each is started on a free port of 127.0.0.1, is known by its process id, and is ended by it.
 """
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,16 @@ STOP_S = 30.0
 HOST = "127.0.0.1"
 NO_LIMITS = {"OPENREMBG_ANONYMOUS_PER_MINUTE": "-1", "OPENREMBG_ANONYMOUS_PER_DAY": "-1"}
 # What a developer's shell may hold and a test must not depend on.
-OURS = ("OPENREMBG_", "REDIS_URL", "DATABASE_URL", "SECRET_KEY", "DJANGO_", "HTTP_PROXY")
+OURS = (
+    "OPENREMBG_",
+    "REDIS_URL",
+    "DATABASE_URL",
+    "EMAIL_URL",
+    "STRIPE_",
+    "SECRET_KEY",
+    "DJANGO_",
+    "HTTP_PROXY",
+)
 
 
 class NotStarted(Exception):
@@ -108,6 +118,46 @@ def redis_server(folder: Path) -> Iterator[Service]:
         yield service
 
 
+@contextmanager
+def postgresql_server(folder: Path) -> Iterator[Service]:
+    """Run an empty PostgreSQL that trusts every local client; its user is `postgres`.
+
+    It refuses to run as root, who therefore runs it as the user that Debian made for it.
+    """
+    port, owner = free_port(), "postgres" if os.getuid() == 0 else None
+    home = Path(tempfile.mkdtemp(prefix="openrembg-postgresql-"))
+    try:
+        if owner:
+            shutil.chown(home, owner)
+        data, path = home / "data", _postgresql_programs()
+        made = subprocess.run(
+            [
+                *(path / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"),
+                *("--locale=C", "--no-sync"),
+            ],
+            user=owner,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise NotStarted(made.stdout + made.stderr)
+        command = [str(path / "postgres"), "-D", str(data), "-p", str(port), "-h", HOST]
+        command += ["-k", str(home), "-c", "max_connections=200"]
+        with _process(command, folder, port, dict(os.environ), user=owner) as service:
+            _wait(service, lambda: "ready to accept connections" in service.text())
+            yield service
+    finally:
+        shutil.rmtree(home)
+
+
+def _postgresql_programs() -> Path:
+    # Debian keeps the server's programs off the PATH, one folder a version.
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: p.parts[-3])
+    return Path(found[-1] if found else program("postgres")).parent
+
+
 def program(*names: str) -> str:
     """Return the path of the first of these programs that is installed.
 
@@ -122,15 +172,20 @@ def program(*names: str) -> str:
 
 @contextmanager
 def _process(
-    command: list[str], folder: Path, port: int, environment: dict[str, str]
+    command: list[str],
+    folder: Path,
+    port: int,
+    environment: dict[str, str],
+    user: str | None = None,
 ) -> Iterator[Service]:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=folder if user is None else "/",
             env=environment,
+            user=user,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

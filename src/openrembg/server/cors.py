@@ -33,7 +33,7 @@ def cors(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         is_preflight = request.method == "OPTIONS" and _exists(request.path)
         response = _preflight() if is_preflight else get_response(request)
-        if not _is_api(request.path):
+        if not is_api(request.path):
             return response
         for name, value in _origin_headers(request).items():
             response.headers[name] = value
@@ -43,7 +43,8 @@ def cors(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def _is_api(path: str) -> bool:
+def is_api(path: str) -> bool:
+    """Return whether a path is a program's, not a page for people."""
     routes = ("/rmbg", "/health", "/ready", "/metrics")
     return path.startswith("/api/") or path.rstrip("/") in routes
 

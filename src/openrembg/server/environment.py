@@ -4,9 +4,10 @@ import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -136,6 +137,73 @@ def _redis_address(text: str) -> str:
     return text
 
 
+def _database(text: str) -> dict[str, object]:
+    parts = urlsplit(text)
+    if parts.scheme == "sqlite" and text.startswith("sqlite:///") and len(parts.path) > 1:
+        return sqlite(Path(unquote(parts.path)))
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        raise ValueError(text)
+    options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    # A socket's folder is no host name; libpq's addresses name it as ?host=/run/postgresql.
+    host = options.pop("host", "") or unquote(parts.hostname or "")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "HOST": host,
+        "PORT": str(parts.port or ""),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "OPTIONS": options,
+    }
+
+
+def sqlite(file: Path) -> dict[str, object]:
+    """Return Django's settings for a SQLite file that several processes write to.
+
+    A transaction takes the write lock when it begins, so that it never has to be refused later.
+    """
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(file),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mails are handed over. security: none, `starttls`, or `tls` from the first byte."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    security: str
+
+
+_MAIL_SCHEMES = {"smtp": ("", 25), "smtp+tls": ("starttls", 587), "smtps": ("tls", 465)}
+
+
+def _mail_server(text: str) -> MailServer:
+    parts: SplitResult = urlsplit(text)
+    if parts.scheme not in _MAIL_SCHEMES or not parts.hostname or parts.path.strip("/"):
+        raise ValueError(text)
+    security, port = _MAIL_SCHEMES[parts.scheme]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return MailServer(parts.hostname, parts.port or port, user, password, security)
+
+
+def _address(text: str) -> str:
+    name, address = parseaddr(text)
+    if "@" not in address or any(char in text for char in "\r\n"):
+        raise ValueError(text)
+    return formataddr((name, address)) if name else address
+
+
 def _web_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -161,3 +229,12 @@ REDIS_ADDRESS = (
     "Redis address that starts with redis://, rediss:// or unix://",
     _redis_address,
 )
+DATABASE = (
+    "database address such as postgresql://user:password@host/name or sqlite:////data/openrembg.db",
+    _database,
+)
+MAIL_SERVER = (
+    "mail server's address such as smtp+tls://user:password@host:587, smtps:// or smtp://",
+    _mail_server,
+)
+MAIL_ADDRESS = ("mail address such as openrembg <no-reply@example.com>", _address)

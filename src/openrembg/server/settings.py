@@ -8,24 +8,29 @@ import secrets
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from django.utils.functional import lazystr
 
 from openrembg.folders import default_data_dir
 from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
+    DATABASE,
     FOLDER,
+    MAIL_ADDRESS,
+    MAIL_SERVER,
     NETWORKS,
     ORIGINS,
     REDIS_ADDRESS,
     TEXT,
     WEB_ADDRESS,
     WORDS,
+    MailServer,
     Network,
     one_of,
     read,
     setting,
+    sqlite,
     whole,
 )
 from openrembg.server.observability.logs import logging_config
@@ -39,7 +44,7 @@ class Settings:
         "OPENREMBG_DATA_DIR",
         FOLDER,
         default_data_dir(),
-        "Where uploads are spooled and pulled models and the secret key are kept.",
+        "Where the database, the spool, the outbox, pulled models and the secret key are kept.",
         shown="`openrembg` in the user's data folder",
     )
     host: str = setting(
@@ -157,13 +162,66 @@ class Settings:
         "The web origins whose pages may call the API from a browser.",
         shown="*",
     )
+    request_timeout_s: int = setting(
+        "OPENREMBG_REQUEST_TIMEOUT_S",
+        whole(1, 3600),
+        120,
+        "After how many seconds the credit of a request whose server died is given back.",
+    )
+    sign_up: Literal["open", "closed"] = setting(
+        "OPENREMBG_SIGN_UP",
+        one_of("open", "closed"),
+        "open",
+        "Whether strangers may open an account; when closed, the operator creates users.",
+    )
+    token_lifetime_s: int = setting(
+        "OPENREMBG_TOKEN_LIFETIME_S",
+        whole(60, 30 * 24 * 3600),
+        3600,
+        "For how many seconds a user token is valid.",
+    )
+    database_url: dict[str, object] | None = setting(  # noqa: RUF009
+        "DATABASE_URL",
+        DATABASE,
+        None,
+        "The database of accounts and credits.",
+        shown="`openrembg.db` (SQLite) in the data folder",
+        secret=True,
+    )
+    database_connections: int = setting(
+        "OPENREMBG_DATABASE_CONNECTIONS",
+        whole(1, 1000),
+        16,
+        "How many connections each server opens to PostgreSQL at most.",
+    )
     redis_url: str | None = setting(
         "REDIS_URL",
         REDIS_ADDRESS,
         None,
-        "The Redis that several servers share their request limits through.",
-        shown="none: each server counts for itself",
+        "The Redis that servers share request limits through and keep readable usage counters in.",
+        shown="none",
         secret=True,
+    )
+    limits: Literal["auto", "memory", "redis", "database"] = setting(
+        "OPENREMBG_LIMITS",
+        one_of("auto", "memory", "redis", "database"),
+        "auto",
+        "Where request limits are counted; auto takes Redis when there is one, else PostgreSQL "
+        "when there is one, else each server's memory.",
+    )
+    email_url: MailServer | None = setting(  # noqa: RUF009
+        "EMAIL_URL",
+        MAIL_SERVER,
+        None,
+        "The mail server that mails are handed to.",
+        shown="none: mails go to the log and to `outbox` in the data folder",
+        secret=True,
+    )
+    mail_from: str = setting(
+        "OPENREMBG_MAIL_FROM",
+        MAIL_ADDRESS,
+        "openrembg <no-reply@localhost>",
+        "Who mails come from.",
     )
     secret_key: str | None = setting(
         "SECRET_KEY",
@@ -193,6 +251,30 @@ class Settings:
         """Where uploads lie until they are answered."""
         return self.data_dir / "spool"
 
+    @property
+    def outbox_folder(self) -> Path:
+        """Where mails lie when there is no mail server."""
+        return self.data_dir / "outbox"
+
+    @property
+    def database(self) -> dict[str, object]:
+        """The database as Django wants to have it described."""
+        return self.database_url or sqlite(self.data_dir / "openrembg.db")
+
+    @property
+    def has_postgresql(self) -> bool:
+        """Whether the database is a PostgreSQL."""
+        return self.database["ENGINE"] == "django.db.backends.postgresql"
+
+    @property
+    def limits_store(self) -> Literal["memory", "redis", "database"]:
+        """Where request limits are counted, with `auto` resolved."""
+        if self.limits != "auto":
+            return self.limits
+        if self.redis_url is not None:
+            return "redis"
+        return "database" if self.has_postgresql else "memory"
+
 
 def kept_secret_key(folder: Path) -> str:
     """Return the secret key of `folder`, made at the first call: readable by its owner alone."""
@@ -217,6 +299,15 @@ def _keep_first(fresh: Path, path: Path) -> None:
         fresh.unlink()
 
 
+def database_settings(chosen: Settings) -> dict[str, Any]:
+    """Return Django's settings for the chosen database, with a pool in front of PostgreSQL."""
+    database = dict(chosen.database)
+    if chosen.has_postgresql:
+        pool = {"min_size": 1, "max_size": chosen.database_connections, "timeout": 10}
+        database["OPTIONS"] = {**cast(dict[str, Any], database["OPTIONS"]), "pool": pool}
+    return database
+
+
 OPENREMBG: Final = read(Settings, os.environ)
 
 
@@ -233,7 +324,23 @@ class _SecretKey:
 SECRET_KEY = lazystr(_SecretKey())
 DEBUG = False
 ALLOWED_HOSTS = list(OPENREMBG.allowed_hosts)
-INSTALLED_APPS = ["django.contrib.staticfiles", "ninja", "openrembg.server"]
+INSTALLED_APPS = [
+    "openrembg.server",
+    "openrembg.server.accounts",
+    "openrembg.server.billing",
+    "openrembg.server.quota",
+    "openrembg.server.removal",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "ninja",
+]
 MIDDLEWARE = [
     "openrembg.server.observability.requests.observe",
     "openrembg.server.security.safe_headers",
@@ -242,13 +349,41 @@ MIDDLEWARE = [
     "openrembg.server.answers.one_shape",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "openrembg.server.answers.head_as_get",
+    # For the pages; the API reads neither cookies nor languages.
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "openrembg.server.web.language.PageLanguage",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "openrembg.server.urls"
 WSGI_APPLICATION = "openrembg.server.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
-    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
 ]
-DATABASES: dict[str, Any] = {}
+DATABASES: dict[str, Any] = {"default": database_settings(OPENREMBG)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"

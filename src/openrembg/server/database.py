@@ -1,0 +1,84 @@
+"""The database: its tables are made when they are missing, its connections are given back early."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from openrembg.server.settings import Settings
+
+# Any number will do, as long as all servers take the same.
+_LOCK: Final = 0x6F72656D6267
+
+logger = logging.getLogger("openrembg.database")
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the message is a sentence for the operator."""
+
+
+def prepare() -> None:
+    """Make or change the tables as this version needs them; of several processes, one does it.
+
+    Raises DatabaseError when the database does not answer.
+    """
+    chosen: Settings = settings.OPENREMBG
+    try:
+        chosen.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _alone(chosen):
+            if _is_behind():
+                call_command("migrate", interactive=False, verbosity=0)
+                logger.info("The database's tables are up to date")
+    except (Error, OSError) as error:
+        # The class alone: the message may hold the address, and that a password.
+        raise DatabaseError(f"The database cannot be used: {_first_line(error)}.") from error
+
+
+def answers() -> bool:
+    """Return whether the database answers."""
+    try:
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def give_back_connection() -> None:
+    """Let others have this thread's connection while it does something that takes long.
+
+    PostgreSQL's connections are few; a SQLite file's is the thread's own and stays.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        connection.close()
+
+
+def _is_behind() -> bool:
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+@contextmanager
+def _alone(chosen: Settings) -> Iterator[None]:
+    if not chosen.has_postgresql:
+        with (chosen.data_dir / "migrate.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _first_line(error: Exception) -> str:
+    return type(error).__name__ if not str(error) else str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,117 @@
+"""The databases that the same tests run on: a SQLite file and a PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import psycopg
+from django.core.management import call_command
+from django.db import connection, connections, transaction
+from django.db.models import Model
+
+from openrembg.server.environment import DATABASE
+
+# What the migrations put there, and what Django keeps about itself.
+KEPT: Final = ("django_migrations", "django_content_type", "auth_permission", "billing_plan")
+
+
+class TestDatabase(Protocol):
+    """Where a database is."""
+
+    __test__ = False
+
+    @property
+    def url(self) -> str:
+        """What DATABASE_URL says."""
+
+    def create(self) -> None:
+        """Make the empty database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sqlite:
+    """A file."""
+
+    file: Path
+
+    @property
+    def url(self) -> str:
+        """What DATABASE_URL says."""
+        return f"sqlite:///{self.file}"
+
+    def create(self) -> None:
+        """Do nothing: the first connection makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """A database of a server of ours."""
+
+    port: int
+    name: str
+
+    @property
+    def url(self) -> str:
+        """What DATABASE_URL says."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{self.name}"
+
+    def create(self) -> None:
+        """Make it."""
+        where = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        with psycopg.connect(where, autocommit=True) as maker:
+            maker.execute(f'CREATE DATABASE "{self.name}"'.encode())
+
+
+@contextmanager
+def connected_to(database: TestDatabase) -> Iterator[None]:
+    """Let Django in this process use a database, with its tables made."""
+    database.create()
+    before = dict(connections.settings["default"])
+    _use(DATABASE[1](database.url))  # type: ignore[arg-type]
+    call_command("migrate", interactive=False, verbosity=0)
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        _use(before)
+
+
+def emptied() -> None:
+    """Delete what a test left in the tables; there are no rows in most of them."""
+    assert connection.get_autocommit(), "a test left a transaction open"
+    tables = [name for name in connection.introspection.table_names() if name not in KEPT]
+    filled = [name for name in tables if _has_rows(name)]
+    if filled:
+        with connection.constraint_checks_disabled(), transaction.atomic():
+            _delete(filled)
+
+
+def fresh(row: Model) -> Any:
+    """Return a row as the database has it now."""
+    return type(row)._default_manager.get(pk=row.pk)
+
+
+def _use(settings: dict[str, Any]) -> None:
+    connections.settings["default"] = connections.configure_settings({"default": settings})[
+        "default"
+    ]
+    if hasattr(connections._connections, "default"):  # type: ignore[attr-defined]
+        del connections["default"]
+
+
+def _has_rows(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT EXISTS (SELECT 1 FROM "{table}")')  # noqa: S608
+        return bool(cursor.fetchone()[0])
+
+
+def _delete(tables: list[str]) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            names = ", ".join(f'"{name}"' for name in tables)
+            cursor.execute(f"TRUNCATE {names} CASCADE")
+            return
+        for name in tables:
+            cursor.execute(f'DELETE FROM "{name}"')  # noqa: S608
