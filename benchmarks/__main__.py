@@ -10,6 +10,8 @@ from typing import Any, Final
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.library import latency_table, measure_library, parts_table
 from benchmarks.machine import machine_facts, noise
+from benchmarks.membership import measure_membership, membership_table
+from benchmarks.overhead import measure_overhead, overhead_table
 from benchmarks.peer import BENCH, prepare_peer
 from benchmarks.rates import (
     CLIENTS,
@@ -50,12 +52,18 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--server", "--load", action="store_true", help="rate and memory of the servers"
     )
     parser.add_argument("--setup", action="store_true", help="warm start of our server")
+    parser.add_argument(
+        "--overhead", action="store_true", help="what auth, limits and ledger cost a request"
+    )
+    parser.add_argument(
+        "--membership", action="store_true", help="usage with a million keys in Redis"
+    )
     parser.add_argument("--megapixels", type=sizes, help="sizes of the photos, as 1,9,40,100")
     parser.add_argument("--repeats", type=int, help="measure each size so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value here too")
     chosen = parser.parse_args(words)
-    if not (chosen.library or chosen.server or chosen.setup):
-        chosen.library = chosen.server = chosen.setup = True
+    if not any(getattr(chosen, part) for part in PARTS):
+        vars(chosen).update(dict.fromkeys(PARTS, True))
     return chosen
 
 
@@ -67,8 +75,9 @@ def main() -> int:
     print(NOTE, end="\n\n", flush=True)
     report: dict[str, Any] = {"machine": facts}
     try:
-        prepare_peer()
-        for part, measure in (("library", _library), ("server", _server), ("setup", _setup)):
+        if any(getattr(chosen, part) for part in WITH_PEER):
+            prepare_peer()
+        for part, measure in PARTS.items():
             if getattr(chosen, part):
                 report[part] = measure(chosen)
     except BenchmarkFailed as error:
@@ -108,11 +117,37 @@ def _server(chosen: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _overhead(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## What an account costs a request\n")
+    measured = measure_overhead(PHOTOS, chosen.repeats or (100 if chosen.quick else 500))
+    print(overhead_table(measured), end="\n\n", flush=True)
+    return asdict(measured)
+
+
 def _setup(chosen: argparse.Namespace) -> dict[str, Any]:
     print("## Warm start of our server\n")
     start = measure_warm_start(PHOTOS, chosen.repeats or (2 if chosen.quick else 5))
     print(warm_start_table(start), end="\n\n", flush=True)
     return asdict(start)
+
+
+def _membership(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## Usage with many keys in Redis\n")
+    usage_keys, requests = (100_000, 1000) if chosen.quick else (1_000_000, 5000)
+    result = measure_membership(usage_keys, requests)
+    print(f"{result.usage_keys} counters; the server looks for those of other tools meanwhile.\n")
+    print(membership_table(result), end="\n\n", flush=True)
+    return asdict(result)
+
+
+PARTS: Final = {
+    "library": _library,
+    "server": _server,
+    "setup": _setup,
+    "membership": _membership,
+    "overhead": _overhead,
+}
+WITH_PEER: Final = ("library", "server", "setup")
 
 
 if __name__ == "__main__":

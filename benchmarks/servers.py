@@ -38,7 +38,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def our_server(data: Path, *, colors: bool = True, model: str = COMPARED) -> Iterator[Server]:
+def our_server(
+    data: Path, *, colors: bool = True, model: str = COMPARED, redis_url: str = ""
+) -> Iterator[Server]:
     """Run `openrembg serve` as shipped, but without limits for anonymous callers.
 
     colors: False leaves soft edges' colours as they are, as the peer does.
@@ -53,6 +55,7 @@ def our_server(data: Path, *, colors: bool = True, model: str = COMPARED) -> Ite
         "OPENREMBG_EDGE_COLORS": "on" if colors else "off",
         "OPENREMBG_MODELS_DIR": str(FOLDER),
         "OPENREMBG_MODEL": model,
+        "REDIS_URL": redis_url,
     }
     name = "ours + colours" if colors else "ours"
     with _running(command, environment, "/ready", data / f"{name}.log") as (pid, port, ready_s):

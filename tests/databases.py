@@ -11,10 +11,12 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models import Model
 
+from openrembg.server.billing.models import Plan
 from openrembg.server.environment import DATABASE
 
 # What the migrations put there, and what Django keeps about itself.
 KEPT: Final = ("django_migrations", "django_content_type", "auth_permission", "billing_plan")
+PLANS: Final = {"Free": 50, "Basic-1000": 1000, "Pro-5000": 5000, "Premium-20000": 20000}
 
 
 class TestDatabase(Protocol):
@@ -86,6 +88,7 @@ def emptied() -> None:
     if filled:
         with connection.constraint_checks_disabled(), transaction.atomic():
             _delete(filled)
+    _restore_plans()
 
 
 def fresh(row: Model) -> Any:
@@ -98,7 +101,17 @@ def _use(settings: dict[str, Any]) -> None:
         "default"
     ]
     if hasattr(connections._connections, "default"):  # type: ignore[attr-defined]
+        connections["default"].close()
         del connections["default"]
+
+
+def _restore_plans() -> None:
+    found = {plan.label: plan for plan in Plan.objects.all()}
+    Plan.objects.exclude(label__in=PLANS).delete()
+    for label, credits_ in PLANS.items():
+        wanted = {"credits": credits_, "per_minute": 20 if label == "Free" else 300}
+        if label not in found or any(getattr(found[label], n) != v for n, v in wanted.items()):
+            Plan.objects.update_or_create(label=label, defaults=wanted)
 
 
 def _has_rows(table: str) -> bool:

@@ -91,20 +91,44 @@ def free_port() -> int:
 
 
 @contextmanager
-def openrembg_server(folder: Path, environment: Mapping[str, str] = NO_LIMITS) -> Iterator[Service]:
-    """Run `openrembg serve` with its data in `folder`; it must end well when it is asked to."""
-    port = free_port()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+def openrembg_server(
+    folder: Path, environment: Mapping[str, str] = NO_LIMITS, *, may_die: bool = False
+) -> Iterator[Service]:
+    """Run `openrembg serve` with its data in `folder`; it must end well when it is asked to.
+
+    may_die: the test kills it.
+    """
+    port, clean = free_port(), clean_environment()
     command = [sys.executable, "-m", "openrembg", "serve", "--host", HOST, "--port", str(port)]
     with _process(
         command, folder, port, {**clean, "OPENREMBG_DATA_DIR": str(folder / "data"), **environment}
     ) as service:
         _wait(service, lambda: _is_ready(service.url))
         yield service
+        if may_die:
+            return
         assert service.process.poll() is None, f"the server died:\n{service.text()}"
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(STOP_S) == 0, f"the server ended badly:\n{service.text()}"
         assert "Traceback" not in service.text(), f"an exception got out:\n{service.text()}"
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what tells our program how to behave."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+
+
+def openrembg_admin(environment: Mapping[str, str], *words: str) -> str:
+    """Run `openrembg admin`, which must succeed, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "openrembg", "admin", *words],
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"openrembg admin {' '.join(words)}: {done.stderr}"
+    return done.stdout.strip()
 
 
 @contextmanager
@@ -145,6 +169,8 @@ def postgresql_server(folder: Path) -> Iterator[Service]:
             raise NotStarted(made.stdout + made.stderr)
         command = [str(path / "postgres"), "-D", str(data), "-p", str(port), "-h", HOST]
         command += ["-k", str(home), "-c", "max_connections=200"]
+        # Nobody pulls this machine's plug, and tests empty their tables all the time.
+        command += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
         with _process(command, folder, port, dict(os.environ), user=owner) as service:
             _wait(service, lambda: "ready to accept connections" in service.text())
             yield service

@@ -1,12 +1,16 @@
 import threading
 from dataclasses import replace
 
+import pytest
+from django.db import connection
 from django.test import Client
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import CorruptModel
 from openrembg.server.inference.backend import Backend
 from openrembg.server.service import install, service
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def test_the_process_is_alive(client: Client) -> None:
@@ -52,4 +56,23 @@ def test_not_ready_says_why_the_model_failed(client: Client) -> None:
     response = client.get("/ready")
     assert response.status_code == 503
     assert response.json()["reason"] == "The weights do not have their checksum."
+    assert client.get("/health").status_code == 200
+
+
+def test_not_ready_while_the_database_does_not_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.close()
+    is_pooled = connection.vendor == "postgresql"
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", "/no/such/folder/or/database")
+        if is_pooled:
+            connection.close_pool()
+            patch.setitem(connection.settings_dict, "PORT", "9")
+            patch.setitem(connection.settings_dict["OPTIONS"], "pool", {"timeout": 1})
+        response = client.get("/ready")
+        if is_pooled:
+            connection.close_pool()
+    assert response.status_code == 503
+    assert response.json()["reason"] == "The database does not answer."
     assert client.get("/health").status_code == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openrembg.server.describe import settings as settings_page
-from openrembg.server.environment import SettingsError, described, read
+from openrembg.server.environment import MailServer, SettingsError, described, read
 from openrembg.server.settings import Settings, kept_secret_key
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -152,3 +152,82 @@ def test_every_setting_is_used_somewhere() -> None:
     code = "".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
     for field in dataclasses.fields(Settings):
         assert f".{field.name}" in code, field.name
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://ada:p%40ss@db:6432/openrembg?sslmode=require",
+            {
+                "NAME": "openrembg",
+                "HOST": "db",
+                "PORT": "6432",
+                "USER": "ada",
+                "PASSWORD": "p@ss",
+                "OPTIONS": {"sslmode": "require"},
+            },
+        ),
+        (
+            "postgres:///openrembg?host=/run/postgresql",
+            {"NAME": "openrembg", "HOST": "/run/postgresql", "PORT": "", "OPTIONS": {}},
+        ),
+        ("sqlite:////srv/my%20data.db", {"NAME": "/srv/my data.db"}),
+    ],
+)
+def test_a_database_is_read_from_its_address(url: str, expected: dict[str, object]) -> None:
+    database = read(Settings, {"DATABASE_URL": url}).database
+    assert {name: database[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://db/x", "postgresql://db", "sqlite://x.db", "sqlite:///", "db", "postgres://h:x/d"],
+)
+def test_an_address_of_no_database_is_refused(url: str) -> None:
+    assert refused(DATABASE_URL=url).startswith("DATABASE_URL must be a database address such as")
+
+
+def test_a_refused_address_is_not_repeated() -> None:
+    assert "geheim" not in refused(DATABASE_URL="mysql://ada:geheim@db/x")
+    assert "geheim" not in refused(EMAIL_URL="mail://ada:geheim@mail")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail", MailServer("mail", 25, "", "", "")),
+        ("smtp+tls://ada:p%3Aw@mail", MailServer("mail", 587, "ada", "p:w", "starttls")),
+        ("smtps://mail:2465", MailServer("mail", 2465, "", "", "tls")),
+    ],
+)
+def test_a_mail_server_is_read_from_its_address(url: str, expected: MailServer) -> None:
+    assert read(Settings, {"EMAIL_URL": url}).email_url == expected
+
+
+@pytest.mark.parametrize("url", ["http://mail", "smtp://", "smtp://mail/x", "mail"])
+def test_an_address_of_no_mail_server_is_refused(url: str) -> None:
+    assert refused(EMAIL_URL=url).startswith("EMAIL_URL must be a mail server's address")
+
+
+@pytest.mark.parametrize("text", ["nobody", "a@b\nBcc: c@d", "<>"])
+def test_a_sender_that_is_none_is_refused(text: str) -> None:
+    assert refused(OPENREMBG_MAIL_FROM=text).startswith("OPENREMBG_MAIL_FROM must be a mail")
+
+
+@pytest.mark.parametrize(
+    ("environ", "store"),
+    [
+        ({}, "memory"),
+        ({"DATABASE_URL": "postgres://db/x"}, "database"),
+        ({"DATABASE_URL": "postgres://db/x", "REDIS_URL": "redis://r"}, "redis"),
+        ({"REDIS_URL": "redis://r", "OPENREMBG_LIMITS": "memory"}, "memory"),
+        ({"OPENREMBG_LIMITS": "database"}, "database"),
+    ],
+)
+def test_limits_are_counted_where_all_servers_see_them(environ: dict[str, str], store: str) -> None:
+    assert read(Settings, environ).limits_store == store
+
+
+def test_limits_in_a_redis_need_one() -> None:
+    assert "REDIS_URL" in refused(OPENREMBG_LIMITS="redis")

@@ -1,4 +1,4 @@
-"""The command line: `openrembg remove`, `serve`, `models`, `doctor`.
+"""The command line: `openrembg remove`, `serve`, `models`, `doctor`, `admin`.
 
 One file a verb. A verb imports what it needs when it runs, so that `--help` and shell completion
 answer at once.
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from openrembg.cli.admin import admin
 from openrembg.cli.doctor import doctor
 from openrembg.cli.models import models
 from openrembg.cli.remove import remove
@@ -46,6 +47,7 @@ app.command()(remove)
 app.command()(serve)
 app.add_typer(models, name="models")
 app.command()(doctor)
+app.add_typer(admin, name="admin")
 
 
 def main() -> None:

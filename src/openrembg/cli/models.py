@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openrembg.cli.terminal import FAILED, INTERRUPTED, say, shown, stderr, stdout, stop
+from openrembg.cli.terminal import FAILED, INTERRUPTED, print_table, say, shown, stderr, stop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def list_(models_dir: ModelsDir = None) -> None:
     names = {weights.card.name for weights in here}
     rows = [_row(w.card, w.path.stat().st_size, _state(w.card.name)) for w in here]
     rows += [_row(card, card.bytes, "can be pulled") for card in KNOWN if card.name not in names]
-    _print_table(("model", "state", "size", "input", "licence", "description"), rows)
+    print_table(("model", "state", "size", "input", "licence", "description"), rows)
     for name in sorted(set(installed_names(folder)) - names):
         say(f"{name}: its card is missing or cannot be used; `openrembg models verify` says why.")
 
@@ -101,7 +101,7 @@ def verify(models_dir: ModelsDir = None) -> None:
             failed = True
         else:
             rows.append([name, "ok", weights.card.digest])
-    _print_table(("model", "state", "checksum"), rows)
+    print_table(("model", "state", "checksum"), rows)
     if failed:
         stop("Pull a wrong public model again, or put the right file and card in its place.")
 
@@ -158,20 +158,3 @@ def _state(name: str) -> str:
 def _row(card: "Card", size: int | None, state: str) -> list[str]:
     amount = "?" if size is None else f"{size / MEGA:.1f} MB"
     return [card.name, state, amount, f"{card.input.side} px", card.licence, card.description]
-
-
-def _print_table(header: tuple[str, ...], rows: list[list[str]]) -> None:
-    """Print a table for a terminal, or lines with tabs between the cells for a pipe."""
-    console = stdout()
-    if not console.is_terminal:
-        for row in rows:
-            typer.echo("\t".join(row))
-        return
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*header, box=SIMPLE)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)

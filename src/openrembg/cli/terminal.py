@@ -38,6 +38,24 @@ def stop(message: str, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
+def print_table(header: tuple[str, ...], rows: list[list[str]]) -> None:
+    """Print a table for a terminal, or lines with tabs between the cells for a pipe."""
+    console = stdout()
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    from rich.box import SIMPLE
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    first, last = Column(header[0], no_wrap=True), Column(header[-1], overflow="fold")
+    table = Table(first, *header[1:-1], last, box=SIMPLE)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
 def shown(name: str | os.PathLike[str]) -> str:
     """Return a file's name as one printable line: controls and stray bytes become escapes."""
     return "".join(map(_shown_character, os.fspath(name)))

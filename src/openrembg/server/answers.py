@@ -3,7 +3,13 @@
 import logging
 from collections.abc import Callable
 
-from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    DisallowedHost,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -12,6 +18,7 @@ from django.http import (
     HttpResponseNotAllowed,
     JsonResponse,
 )
+from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 
 from openrembg.matting.errors import (
@@ -42,11 +49,13 @@ def public(error: Exception) -> errors.PublicError:
         return errors.Internal(str(error))
     if isinstance(error, ModelError):
         return errors.NotReady(str(error))
+    if isinstance(error, OperationalError | InterfaceError):
+        return errors.DatabaseAway(type(error).__name__)
     if isinstance(error, Http404):
         return errors.NotFound()
     if isinstance(error, RequestDataTooBig):
         return errors.BodyTooLarge()
-    if isinstance(error, SuspiciousOperation):
+    if isinstance(error, SuspiciousOperation | BadRequest | MultiPartParserError):
         return errors.BadRequest(type(error).__name__)
     return errors.Internal(type(error).__name__)
 

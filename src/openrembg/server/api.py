@@ -8,11 +8,14 @@ from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
+import openrembg.server.quota.description as usage
 import openrembg.server.removal.description as rmbg
 from openrembg.server import description
+from openrembg.server.accounts import token_endpoints
 from openrembg.server.answers import error_answer
 from openrembg.server.console import Console
 from openrembg.server.health import Health, Readiness, health, ready
+from openrembg.server.quota.membership import membership_usage
 from openrembg.server.removal.endpoints import remove_background
 
 
@@ -24,9 +27,10 @@ class Api(NinjaAPI):
         schema = super().get_openapi_schema(**kwargs)
         schema["servers"] = description.servers(settings.OPENREMBG.public_url)
         components = schema["components"]
-        components["schemas"] |= description.SCHEMAS
+        components["schemas"] |= description.SCHEMAS | usage.SCHEMAS
         components |= {
             "headers": description.HEADERS,
+            "parameters": description.PARAMETERS,
             "responses": description.RESPONSES,
             "securitySchemes": description.SECURITY_SCHEMES,
         }
@@ -68,6 +72,37 @@ for alias in ("/rmbg/", "/api/rmbg", "/api/rmbg/"):
     api.post(alias, include_in_schema=False)(remove_background)
 
 api.get(
+    "/api/membership-usage",
+    operation_id="membershipUsage",
+    summary="What the account has and has used",
+    description=usage.DESCRIPTION,
+    tags=["Account"],
+    openapi_extra=usage.OPERATION,
+)(membership_usage)
+
+api.get("/api/membership-usage/", include_in_schema=False)(membership_usage)
+
+api.post(
+    "/api/user-token",
+    operation_id="createUserToken",
+    summary="Get a user token for the session",
+    description="For the pages of this site alone: whoever is logged in gets a short-lived token.",
+    tags=["Account"],
+    response=token_endpoints.FreshToken,
+    openapi_extra=token_endpoints.CREATE_OPERATION,
+)(token_endpoints.post_user_token)
+
+api.delete(
+    "/api/user-token",
+    operation_id="revokeUserToken",
+    summary="Revoke the user token that is sent",
+    description="The token stops working in every process at once.",
+    tags=["Account"],
+    response={204: None},
+    openapi_extra=token_endpoints.REVOKE_OPERATION,
+)(token_endpoints.delete_user_token)
+
+api.get(
     "/health",
     operation_id="health",
     summary="Is the process alive?",
@@ -80,7 +115,7 @@ api.get(
     "/ready",
     operation_id="ready",
     summary="Can the server make cut-outs?",
-    description="Answers 200 once the model is loaded and warm; 503 says why it is not.",
+    description="Answers 200 once the model is warm and the database answers; 503 says why not.",
     response={200: Readiness, 503: Readiness},
     tags=["Operation"],
 )(ready)

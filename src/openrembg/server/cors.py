@@ -20,7 +20,7 @@ EXPOSED: Final = (
     *("RateLimit", "RateLimit-Policy"),
     *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     *("X-Request-Id", "X-Width", "X-Height", "X-Model", "X-Provider"),
-    *("X-Credits-Charged", "X-Credits-Source"),
+    *("X-Credits-Charged", "X-Credits-Source", "Idempotent-Replayed"),
     *("X-Foreground-Detected", "X-Foreground-Top", "X-Foreground-Left"),
     *("X-Foreground-Width", "X-Foreground-Height"),
 )

@@ -6,38 +6,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from openrembg.server.environment import DatabaseUnusable
 from openrembg.server.settings import Settings
 
 # Any number will do, as long as all servers take the same.
 _LOCK: Final = 0x6F72656D6267
+CONNECT_TIMEOUT_S: Final = 5
 
 logger = logging.getLogger("openrembg.database")
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message is a sentence for the operator."""
 
 
 def prepare() -> None:
     """Make or change the tables as this version needs them; of several processes, one does it.
 
-    Raises DatabaseError when the database does not answer.
+    Raises DatabaseUnusable when the database does not answer.
     """
     chosen: Settings = settings.OPENREMBG
     try:
         chosen.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _try_to_connect(chosen)
         with _alone(chosen):
             if _is_behind():
                 call_command("migrate", interactive=False, verbosity=0)
                 logger.info("The database's tables are up to date")
-    except (Error, OSError) as error:
-        # The class alone: the message may hold the address, and that a password.
-        raise DatabaseError(f"The database cannot be used: {_first_line(error)}.") from error
+    except (Error, psycopg.Error, OSError) as error:
+        raise DatabaseUnusable(f"The database cannot be used: {_first_line(error)}.") from error
 
 
 def answers() -> bool:
@@ -58,6 +57,13 @@ def give_back_connection() -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()
+
+
+def _try_to_connect(chosen: Settings) -> None:
+    """Ask PostgreSQL without the pool, which would hide why it does not answer."""
+    if chosen.has_postgresql:
+        parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
+        psycopg.connect(**{**parameters, "connect_timeout": CONNECT_TIMEOUT_S}).close()
 
 
 def _is_behind() -> bool:

@@ -17,6 +17,7 @@ DESCRIPTION: Final = (
 )
 TAGS: Final[list[Json]] = [
     {"name": "Background removal", "description": "Pictures in, cut-outs out."},
+    {"name": "Account", "description": "What an account has and used."},
     {"name": "Operation", "description": "For those who run the server."},
 ]
 REQUEST_ID: Final = "5f0c0d1e-8f9b-4a43-9d39-0f0a4f1f7c55"
@@ -32,6 +33,18 @@ SECURITY_SCHEMES: Final[Json] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A user token. Send it or a key, never both.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "openrembg_session",
+        "description": "The cookie of whoever has logged in on this site's pages.",
+    },
+    "csrfToken": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRFToken",
+        "description": "What a form of this site's pages holds as csrfmiddlewaretoken.",
     },
 }
 
@@ -98,6 +111,11 @@ HEADERS: Final[Json] = {
     "X-Credits-Source": _header(
         "Whose credit it was.", "anonymous", enum=["included", "prepaid", "anonymous"]
     ),
+    "Idempotent-Replayed": _header(
+        "There when the answer is that of an earlier request with the same Idempotency-Key.",
+        "true",
+        enum=["true"],
+    ),
     "X-Model": _header("The model that made the matte.", DEFAULT_MODEL),
     "X-Provider": _header("What computed it, and in which precision.", "OpenVINO CPU bf16"),
     "X-Foreground-Detected": _header(
@@ -115,7 +133,7 @@ HEADERS: Final[Json] = {
     ),
     "RateLimit": _header(
         "How the caller stands with each limit: what is left (r) and seconds until it is all "
-        "allowed again (t).",
+        "allowed again (t). An anonymous caller has a `day`, an account has `credits`.",
         '"minute";r=4;t=60, "day";r=19;t=86400',
     ),
     "RateLimit-Policy": _header(
@@ -128,6 +146,20 @@ HEADERS: Final[Json] = {
     "Retry-After": _header("After how many seconds to try again.", 5, minimum=1),
     "Allow": _header("The methods that the route answers.", "OPTIONS, POST"),
     "WWW-Authenticate": _header("Which credential is asked for.", 'Bearer realm="openrembg"'),
+}
+
+PARAMETERS: Final[Json] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": (
+            "With an account: a retry with the same key gets the same bytes, within 24 hours, and "
+            "costs nothing. What failed is tried again. Anonymous callers' keys are ignored."
+        ),
+        "schema": {"type": "string", "maxLength": 255},
+        "example": "order-1234",
+    },
 }
 
 RATE_HEADERS: Final = (
@@ -180,8 +212,24 @@ RESPONSES: Final[Json] = {
                 FieldError("h", "'h' must be at most 10000, got: 15000"),
             ),
             "both_credentials": errors.BothCredentials(),
+            "idempotency_key": errors.IdempotencyKeyTooLong(),
         },
         schemas=("FieldErrors", "FieldError", "Error"),
+    ),
+    "Forbidden": error_response(
+        "The account's e-mail address is not confirmed yet.",
+        {"unverified": errors.EmailNotVerified()},
+        schemas=_PLAIN,
+    ),
+    "Conflict": error_response(
+        "The first request with this Idempotency-Key is still running after 30 seconds.",
+        {"running": errors.StillRunning()},
+        schemas=_PLAIN,
+    ),
+    "Unprocessable": error_response(
+        "The Idempotency-Key stood for a different request.",
+        {"reused": errors.OtherPayload()},
+        schemas=_PLAIN,
     ),
     "Unauthorized": error_response(
         "The credential is unknown.",
@@ -199,8 +247,14 @@ RESPONSES: Final[Json] = {
         "A chunked body of more than 64 MiB.", {"body": errors.BodyTooLarge()}, schemas=_PLAIN
     ),
     "TooMany": error_response(
-        "Too many requests a minute (with Retry-After), or too many cut-outs a day (without).",
-        {"minute": errors.TooFast(30), "day": errors.DailyLimit()},
+        "Too many requests a minute (with Retry-After); or no cut-out of the day, no credit or "
+        "nothing below the key's own cap is left (without).",
+        {
+            "minute": errors.TooFast(30),
+            "day": errors.DailyLimit(),
+            "month": errors.MonthlyLimit(),
+            "key_cap": errors.KeyCap(),
+        },
         "Retry-After",
         schemas=_PLAIN,
     ),
@@ -210,6 +264,7 @@ RESPONSES: Final[Json] = {
         {
             "busy": errors.Busy(),
             "not_ready": errors.NotReady(),
+            "database_away": errors.DatabaseAway(),
             "spool_full": errors.SpoolFull(),
         },
         "Retry-After",

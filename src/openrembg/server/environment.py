@@ -17,6 +17,10 @@ class SettingsError(Exception):
     """A setting that cannot be used. The message is one sentence for the operator."""
 
 
+class DatabaseUnusable(Exception):
+    """The database that the settings name does not answer. One sentence for the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What the documentation says about one setting, and how its text becomes a value.
@@ -140,7 +144,8 @@ def _redis_address(text: str) -> str:
 def _database(text: str) -> dict[str, object]:
     parts = urlsplit(text)
     if parts.scheme == "sqlite" and text.startswith("sqlite:///") and len(parts.path) > 1:
-        return sqlite(Path(unquote(parts.path)))
+        # As everywhere: four slashes for an absolute path, three for a relative one.
+        return sqlite(Path(unquote(parts.path[1:])).absolute())
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
         raise ValueError(text)
     options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))

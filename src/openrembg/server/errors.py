@@ -4,18 +4,27 @@
     ├── InvalidRequest         400  fields that are wrong, one FieldError each
     ├── BadRequest             400  wrong as a whole, for instance in its Host header
     ├── BothCredentials        400  an API key and a user token at once
+    ├── IdempotencyKeyTooLong  400
     ├── InvalidKey             401
     ├── InvalidToken           401
+    ├── NotLoggedIn            401  no session, on the routes that want one
+    ├── EmailNotVerified       403
+    ├── CsrfFailed             403  a session alone: another site may have sent it
     ├── NotFound               404
     ├── MethodNotAllowed       405
+    ├── StillRunning           409  the request that a retry repeats has not ended yet
     ├── BodyTooLarge           413
+    ├── OtherPayload           422  an Idempotency-Key that stood for another request
     ├── TooFast                429  the short-term limit; says when to come back
     ├── DailyLimit             429
+    ├── MonthlyLimit           429
+    │   └── KeyCap                  the key's own cap
     ├── ClientGone             499  nobody is left to answer; the status is for the log alone
     ├── Internal               500
     └── Unavailable            503  says when to come back
         ├── Busy                    the queue is full, or the wait in it was too long
         ├── NotReady                the model is still loading, or did not load
+        ├── DatabaseAway            the database does not answer
         └── SpoolFull               no room for another upload
 
 The messages that the API contract fixes are here, byte for byte.
@@ -81,6 +90,14 @@ class BothCredentials(PublicError):
     message = "This is a mistake: Cannot use both API key and user token"
 
 
+class IdempotencyKeyTooLong(PublicError):
+    """More characters than an Idempotency-Key may have."""
+
+    status = 400
+    code = "idempotency_key_too_long"
+    message = "The Idempotency-Key must have at most 255 characters."
+
+
 class InvalidKey(PublicError):
     """No account has this key."""
 
@@ -95,6 +112,30 @@ class InvalidToken(PublicError):
     status = 401
     code = "invalid_user_token"
     message = "invalid user token"
+
+
+class NotLoggedIn(PublicError):
+    """Nobody is logged in where a session's cookie is what counts."""
+
+    status = 401
+    code = "not_logged_in"
+    message = "You are not logged in."
+
+
+class EmailNotVerified(PublicError):
+    """The user has not clicked the link in the mail yet."""
+
+    status = 403
+    code = "email_not_verified"
+    message = "Email address not verified – please check your inbox"
+
+
+class CsrfFailed(PublicError):
+    """The browser's session came without the proof that a page of ours sent it."""
+
+    status = 403
+    code = "csrf_failed"
+    message = "The CSRF token is missing or wrong. Please reload the page and try again."
 
 
 class NotFound(PublicError):
@@ -113,12 +154,28 @@ class MethodNotAllowed(PublicError):
     message = "Method not allowed"
 
 
+class StillRunning(PublicError):
+    """The first request under this Idempotency-Key is not answered yet."""
+
+    status = 409
+    code = "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still running. Please try again shortly."
+
+
 class BodyTooLarge(PublicError):
     """More bytes than any request may have."""
 
     status = 413
     code = "body_too_large"
     message = "Request body is too large"
+
+
+class OtherPayload(PublicError):
+    """A retry that is none: what it asks for is not what the first request asked for."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    message = "This Idempotency-Key was already used for a different request."
 
 
 class TooFast(PublicError):
@@ -138,6 +195,20 @@ class DailyLimit(PublicError):
     status = 429
     code = "daily_limit"
     message = "You've reached your daily limit. Please sign up for more access."
+
+
+class MonthlyLimit(PublicError):
+    """The included credits are used up, and no prepaid credit is left."""
+
+    status = 429
+    code = "monthly_limit"
+    message = "You've reached your monthly limit. Consider purchasing more credits."
+
+
+class KeyCap(MonthlyLimit):
+    """The API key has used what it may use in a month."""
+
+    code = "key_cap"
 
 
 class ClientGone(PublicError):
@@ -175,6 +246,13 @@ class NotReady(Unavailable):
 
     code = "not_ready"
     message = "The service is not ready yet. Please try again shortly."
+
+
+class DatabaseAway(Unavailable):
+    """The database does not answer, or not in time."""
+
+    code = "database_away"
+    message = "The service is not available right now. Please try again shortly."
 
 
 class SpoolFull(Unavailable):

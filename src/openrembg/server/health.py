@@ -1,10 +1,12 @@
 """Is the process alive, and can it answer with a picture?"""
 
+from dataclasses import replace
 from typing import Literal
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Schema
 
+from openrembg.server import database
 from openrembg.server.service import service
 
 
@@ -15,7 +17,7 @@ class Health(Schema):
 
 
 class Readiness(Schema):
-    """How the model stands. `reason` says why it failed; the other three are empty until then."""
+    """Whether pictures can come. `reason` says why not; the other three tell of the model."""
 
     status: Literal["loading", "ready", "failed"]
     model: str
@@ -30,8 +32,10 @@ def health(request: HttpRequest) -> Health:  # noqa: ARG001 (django-ninja gives 
 
 
 def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 (see above)
-    """Answer 200 once the model is loaded and warm, else 503 and why not."""
+    """Answer 200 once the model is loaded and warm and the database answers, else 503 and why."""
     state = service().backend.state()
+    if state.status == "ready" and not database.answers():
+        state = replace(state, status="failed", reason="The database does not answer.")
     body = Readiness(
         status=state.status,
         model=state.model,

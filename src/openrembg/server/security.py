@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+from openrembg.server.cors import is_api
+
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
     "img-src 'self' data: blob:; connect-src {connect}; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
 )
 
 
@@ -21,9 +23,15 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
+        is_page = not is_api(request.path)
+        forms = "'self'" if is_page else "'none'"
+        policy = POLICY.format(connect=_connect(), forms=forms)
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Content-Security-Policy"] = POLICY.format(connect=_connect())
+        response.headers["Content-Security-Policy"] = policy
+        # With no-referrer, a browser sends a form with `Origin: null`, which proves nothing.
+        response.headers["Referrer-Policy"] = "same-origin" if is_page else "no-referrer"
+        if is_page and response.headers.get("Content-Type", "").startswith("text/html"):
+            response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
     return middleware

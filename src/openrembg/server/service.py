@@ -8,8 +8,9 @@ from django.conf import settings
 from openrembg.matting.runtime import available_cores
 from openrembg.server.inference.backend import Backend, backend_for
 from openrembg.server.inference.slots import Slots
+from openrembg.server.quota.database_storage import DatabaseStorage
 from openrembg.server.quota.rates import Rates
-from openrembg.server.quota.storages import storages_for
+from openrembg.server.quota.storages import Storages, storages_for
 from openrembg.server.settings import Settings
 
 MEGA = 1_000_000
@@ -36,12 +37,18 @@ def build(chosen: Settings) -> Service:
             timeout_s=chosen.queue_timeout_s,
         ),
         rates=Rates(
-            storages_for(chosen.redis_url),
+            _storages(chosen),
             per_minute=chosen.anonymous_per_minute,
             per_day=chosen.anonymous_per_day,
         ),
         estimate_foreground=chosen.edge_colors == "on",
     )
+
+
+def _storages(chosen: Settings) -> Storages:
+    if chosen.limits_store == "database":
+        return Storages(DatabaseStorage())
+    return storages_for(chosen.redis_url if chosen.limits_store == "redis" else None)
 
 
 def workers(chosen: Settings) -> int:

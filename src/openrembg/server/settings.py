@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
 
 from django.utils.functional import lazystr
 
@@ -27,6 +28,7 @@ from openrembg.server.environment import (
     WORDS,
     MailServer,
     Network,
+    SettingsError,
     one_of,
     read,
     setting,
@@ -34,6 +36,9 @@ from openrembg.server.environment import (
     whole,
 )
 from openrembg.server.observability.logs import logging_config
+
+# The table of the cache, where the database counts attempts; a migration of `accounts` makes it.
+CACHE_TABLE: Final = "accounts_cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +246,11 @@ class Settings:
         "The least important log lines that are still written.",
     )
 
+    def __post_init__(self) -> None:
+        """Raise SettingsError for settings that do not go together."""
+        if self.limits == "redis" and self.redis_url is None:
+            raise SettingsError("OPENREMBG_LIMITS is redis, so REDIS_URL must name one.")
+
     @property
     def models_folder(self) -> Path:
         """Where pulled models lie."""
@@ -304,8 +314,30 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
     database = dict(chosen.database)
     if chosen.has_postgresql:
         pool = {"min_size": 1, "max_size": chosen.database_connections, "timeout": 10}
+        # A connection of the pool may be older than the server that answers now.
+        database["CONN_HEALTH_CHECKS"] = True
         database["OPTIONS"] = {**cast(dict[str, Any], database["OPTIONS"]), "pool": pool}
     return database
+
+
+def cache_settings(store: str, redis_url: str | None) -> dict[str, Any]:
+    """Return where the pages count attempts: with the request limits, across processes."""
+    # When it is full, entries are thrown out at random; with few, a flood would clear the counts.
+    options: dict[str, Any] = {"MAX_ENTRIES": 100_000}
+    if store == "database":
+        backend = "django.core.cache.backends.db.DatabaseCache"
+        return {"default": {"BACKEND": backend, "LOCATION": CACHE_TABLE, "OPTIONS": options}}
+    if store == "redis" and redis_url is not None:
+        backend = "openrembg.server.web.cache.RedisOrLocal"
+        return {"default": {"BACKEND": backend, "LOCATION": redis_url, "OPTIONS": options}}
+    backend = "django.core.cache.backends.locmem.LocMemCache"
+    return {"default": {"BACKEND": backend, "OPTIONS": options}}
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 OPENREMBG: Final = read(Settings, os.environ)
@@ -334,7 +366,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.admin",
+    "openrembg.server.web.apps.OperatorsConfig",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -368,6 +400,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "openrembg.server.web.frame.frame",
             ]
         },
     }
@@ -380,14 +413,70 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email",)},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "openrembg.server.accounts.adapter.Adapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# Beside allauth's own: wrong passwords for one account, wherever they come from.
+ACCOUNT_RATE_LIMITS = {"login_failed_anywhere": "50/h/key"}
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+# Whoever has a session may not change the account's doors without the password once more.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "account_home"
+MFA_ADAPTER = "openrembg.server.accounts.second_factor.SecondFactor"
+MFA_TOTP_ISSUER = "openrembg"
+# Clocks of phones are off by some seconds.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+CACHES = cache_settings(OPENREMBG.limits_store, OPENREMBG.redis_url)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = OPENREMBG.mail_from
+if OPENREMBG.email_url is None:
+    EMAIL_BACKEND = "openrembg.server.accounts.outbox.Outbox"
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = OPENREMBG.email_url.host
+    EMAIL_PORT = OPENREMBG.email_url.port
+    EMAIL_HOST_USER = OPENREMBG.email_url.user
+    EMAIL_HOST_PASSWORD = OPENREMBG.email_url.password
+    EMAIL_USE_TLS = OPENREMBG.email_url.security == "starttls"
+    EMAIL_USE_SSL = OPENREMBG.email_url.security == "tls"
+_IS_SECURE = (OPENREMBG.public_url or "").startswith("https://")
+SESSION_COOKIE_NAME = "openrembg_session"
+CSRF_COOKIE_NAME = "openrembg_csrf"
+LANGUAGE_COOKIE_NAME = "openrembg_language"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = _IS_SECURE
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+CSRF_TRUSTED_ORIGINS = [origin_of(OPENREMBG.public_url)] if OPENREMBG.public_url else []
+CSRF_FAILURE_VIEW = "openrembg.server.web.refusals.csrf_failure"
+# Messages name addresses, which a cookie would carry about.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+LANGUAGES = [
+    ("en", "English"),
+    ("fa", "Persian"),
+    ("id", "Indonesian"),
+    ("ja", "Japanese"),
+    ("ko", "Korean"),
+]
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

@@ -5,7 +5,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, TextIO
 
-from openrembg.server.environment import SettingsError
+import django
+
+from openrembg.server.environment import DatabaseUnusable, SettingsError
 from openrembg.server.serve import MIB, ServeConfig, ServeError, serve
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ CANNOT_START = 2
 def run(host: str | None = None, port: int | None = None) -> int:
     """Serve until a signal ends it, and return the exit code; host and port override the settings.
 
-    Says on standard output when the first picture can come. Nonsense in the settings, or an
-    address that cannot be listened on, is one sentence on standard error and exit code 2.
+    Says on standard output when the first picture can come. Nonsense in the settings, a database
+    that cannot be used or an address that cannot be listened on is one sentence on standard error
+    and exit code 2.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openrembg.server.settings")
     try:
@@ -33,18 +36,25 @@ def run(host: str | None = None, port: int | None = None) -> int:
             OPENREMBG.host if host is None else host,
             OPENREMBG.port if port is None else port,
         )
-    except (SettingsError, ServeError) as error:
+    except (DatabaseUnusable, SettingsError, ServeError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
 
 
 def _serve(settings: "Settings", host: str, port: int) -> int:
-    # Not before: these need Django's settings.
+    django.setup()
+    # Not before: these need Django's models.
     from openrembg.matting.tuning import tune_process
+    from openrembg.server import upkeep
+    from openrembg.server.database import prepare
+    from openrembg.server.quota.cycle_scan import start_scanning
     from openrembg.server.service import service, workers
-    from openrembg.server.wsgi import application
 
     tune_process()
+    prepare()
+    # Not before: this begins to load the model.
+    from openrembg.server.wsgi import application
+
     config = ServeConfig(
         host,
         port,
@@ -58,7 +68,12 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
         arguments = (backend, url, sys.stdout)
         threading.Thread(target=_say_ready, args=arguments, name="say-ready", daemon=True).start()
 
-    return serve(application, config, on_ready=on_listening)
+    stop_upkeep, stop_scanning = upkeep.start(), start_scanning()
+    try:
+        return serve(application, config, on_ready=on_listening)
+    finally:
+        stop_upkeep()
+        stop_scanning()
 
 
 def _say_ready(backend: "Backend", url: str, out: TextIO) -> None:

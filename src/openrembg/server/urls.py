@@ -1,19 +1,29 @@
 """Which view answers which path."""
 
-from django.urls import path
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from openrembg.server import answers
 from openrembg.server.api import api
 from openrembg.server.observability.metrics import metrics
+from openrembg.server.web import refusals
 
 urlpatterns = [
     path("", require_safe(RedirectView.as_view(pattern_name="openrembg:openapi-view"))),
     path("metrics", require_safe(metrics), name="metrics"),
     path("", api.urls),
+    path("admin/", admin.site.urls),
+    *i18n_patterns(
+        path("account/", include("openrembg.server.accounts.key_urls")),
+        path("account/", include("openrembg.server.accounts.urls")),
+    ),
 ]
 
 handler400 = answers.bad_request
+handler403 = refusals.forbidden
 handler404 = answers.not_found
+handler429 = refusals.too_many
 handler500 = answers.server_error

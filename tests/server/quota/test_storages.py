@@ -12,9 +12,15 @@ from openrembg.server.errors import DailyLimit
 from openrembg.server.quota.local_storage import LocalStorage
 from openrembg.server.quota.rates import Rates
 from openrembg.server.quota.storages import Storages, storages_for
+from openrembg.server.quota.visits import AnonymousVisit
 from services import Service
 
 HOME = "192.0.2.1/32"
+
+
+def spend(rates: Rates) -> None:
+    """Take a cut-out of the day and keep it."""
+    AnonymousVisit(rates, HOME).reserve()
 
 
 def address(redis: Service) -> str:
@@ -24,12 +30,12 @@ def address(redis: Service) -> str:
 def test_two_servers_share_their_limits_through_redis(redis: Service) -> None:
     here = Rates(storages_for(address(redis)), 5, 2)
     there = Rates(storages_for(address(redis)), 5, 2)
-    here.visit(HOME).reserve()
-    there.visit(HOME).reserve()
+    spend(here)
+    spend(there)
     with pytest.raises(DailyLimit):
-        here.visit(HOME).check_day()
+        AnonymousVisit(here, HOME).check_left()
     with pytest.raises(DailyLimit):
-        there.visit(HOME).reserve()
+        spend(there)
 
 
 def test_redis_gives_out_exactly_what_is_left(redis: Service) -> None:
@@ -41,7 +47,7 @@ def test_redis_gives_out_exactly_what_is_left(redis: Service) -> None:
         won = 0
         for _ in range(5):
             try:
-                rates.visit(HOME).reserve()
+                spend(rates)
                 won += 1
             except DailyLimit:
                 continue
@@ -52,30 +58,30 @@ def test_redis_gives_out_exactly_what_is_left(redis: Service) -> None:
 
 
 def test_a_released_cut_out_is_given_back_in_redis(redis: Service) -> None:
-    visit = Rates(storages_for(address(redis)), -1, 1).visit(HOME)
+    visit = AnonymousVisit(Rates(storages_for(address(redis)), -1, 1), HOME)
     visit.reserve()
     visit.release()
-    Rates(storages_for(address(redis)), -1, 1).visit(HOME).reserve()
+    spend(Rates(storages_for(address(redis)), -1, 1))
 
 
 def test_the_window_ends_when_redis_says(redis: Service) -> None:
-    visit = Rates(storages_for(address(redis)), 5, 20).visit(HOME)
+    visit = AnonymousVisit(Rates(storages_for(address(redis)), 5, 20), HOME)
     visit.count_request()
-    assert 58 <= visit.windows()[0].resets_in_s <= 60
+    assert 58 <= visit.standings()[0].resets_in_s <= 60
 
 
 def test_without_redis_limits_are_local_and_the_outage_is_logged_once(
     redis: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     rates = Rates(storages_for(address(redis)), -1, 2)
-    rates.visit(HOME).reserve()
+    spend(rates)
     redis.process.kill()
     redis.process.wait()
     with caplog.at_level(logging.WARNING, "openrembg.quota"):
-        rates.visit(HOME).reserve()
-        rates.visit(HOME).reserve()
+        spend(rates)
+        spend(rates)
         with pytest.raises(DailyLimit):
-            rates.visit(HOME).reserve()
+            spend(rates)
     assert [record.getMessage() for record in caplog.records] == [
         "Redis does not answer; request limits count for this server alone"
     ]
@@ -84,14 +90,14 @@ def test_without_redis_limits_are_local_and_the_outage_is_logged_once(
 
 def test_a_reservation_made_in_redis_is_not_given_back_elsewhere(redis: Service) -> None:
     rates = Rates(storages_for(address(redis)), -1, 2)
-    visit = rates.visit(HOME)
+    visit = AnonymousVisit(rates, HOME)
     visit.reserve()
     redis.process.kill()
     redis.process.wait()
     visit.release()
-    later = rates.visit(HOME)
-    later.check_day()
-    assert later.windows()[1].remaining == 2
+    later = AnonymousVisit(rates, HOME)
+    later.check_left()
+    assert later.standings()[1].remaining == 2
 
 
 def test_a_redis_that_hangs_costs_its_timeout_once(

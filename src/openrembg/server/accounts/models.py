@@ -89,13 +89,13 @@ class ApiKey(Credential):
     """A key for programs; what it asks for counts as api usage.
 
     monthly_cap: the credits that it may charge in a calendar month (UTC); None: no cap of its own.
+    previous_digest: the text that a rotation replaced, which opens the account until
+    previous_ends_at. The key itself stays one: its name, cap and usage go on.
     """
 
     monthly_cap = models.PositiveBigIntegerField(_("monthly cap"), null=True, blank=True)
-    # The key that took its place, when it was rotated.
-    replaced_by: "models.OneToOneField[ApiKey | None, ApiKey | None]" = models.OneToOneField(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaces"
-    )
+    previous_digest = models.CharField(max_length=DIGEST_CHARS, unique=True, null=True)
+    previous_ends_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("API key")

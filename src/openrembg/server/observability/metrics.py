@@ -32,6 +32,9 @@ _stages = Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
+_credits = Counter(
+    "openrembg_credits", "Cut-outs that were charged.", ("source",), registry=REGISTRY
+)
 ProcessCollector(registry=REGISTRY)
 
 
@@ -72,6 +75,11 @@ def count_stages(timings: Timings) -> None:
     _stages.labels("matte").observe(timings.matte_s)
     _stages.labels("compose").observe(timings.compose_s)
     _stages.labels("encode").observe(timings.encode_s)
+
+
+def count_credit(source: str) -> None:
+    """Count one charged cut-out."""
+    _credits.labels(source).inc()
 
 
 def metrics(_request: HttpRequest) -> HttpResponse:

@@ -7,10 +7,13 @@ ratelimit-headers); the three `X-RateLimit-` headers speak of the one that would
 from collections.abc import Callable
 from typing import Final
 
+from django.db import Error
 from django.http import HttpRequest, HttpResponseBase
 
 from openrembg.server.accounts.address import client_block
-from openrembg.server.quota.rates import PLENTY, Visit, Window
+from openrembg.server.accounts.asking import Anonymous, Member
+from openrembg.server.quota.rates import PLENTY, Standing
+from openrembg.server.quota.visits import Visit, visit_for
 from openrembg.server.service import service
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -19,17 +22,17 @@ PATHS: Final = ("/rmbg", "/rmbg/", "/api/rmbg", "/api/rmbg/")
 _VISIT: Final = "openrembg.visit"
 
 
-def begin_visit(request: HttpRequest, block: str) -> Visit:
-    """Return the request's way through the limits of a block, for the headers to tell of."""
-    visit = service().rates.visit(block)
+def begin_visit(request: HttpRequest, caller: Anonymous | Member) -> Visit:
+    """Return the caller's way through the limits, for the headers to tell of."""
+    visit = visit_for(caller, service().rates)
     request.META[_VISIT] = visit
     return visit
 
 
 def visit_of(request: HttpRequest) -> Visit:
     """Return the way that the request took, or one of its address where it took none."""
-    known = request.META.get(_VISIT)
-    return known if isinstance(known, Visit) else begin_visit(request, client_block(request))
+    known: Visit | None = request.META.get(_VISIT)
+    return known or begin_visit(request, Anonymous(client_block(request)))
 
 
 def rate_limit_headers(get_response: GetResponse) -> GetResponse:
@@ -38,32 +41,40 @@ def rate_limit_headers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if request.path in PATHS:
-            for name, value in headers(*visit_of(request).windows()).items():
+            for name, value in _headers_of(request).items():
                 response.headers[name] = value
         return response
 
     return middleware
 
 
-def headers(*windows: Window) -> dict[str, str]:
+def _headers_of(request: HttpRequest) -> dict[str, str]:
+    try:
+        return headers(*visit_of(request).standings())
+    except Error:
+        # Nobody knows how the caller stands; the answer says already that the database is away.
+        return {}
+
+
+def headers(*standings: Standing) -> dict[str, str]:
     """Return the headers for how a caller stands with each policy."""
-    first = min(windows, key=lambda window: window.remaining)
+    first = min(standings, key=lambda standing: standing.remaining)
     return {
-        "RateLimit-Policy": ", ".join(_policy(window) for window in windows),
-        "RateLimit": ", ".join(_standing(window) for window in windows),
+        "RateLimit-Policy": ", ".join(_policy(standing) for standing in standings),
+        "RateLimit": ", ".join(_standing(standing) for standing in standings),
         "X-RateLimit-Limit": str(_limit(first)),
         "X-RateLimit-Remaining": str(first.remaining),
         "X-RateLimit-Reset": str(int(first.resets_at) + 1),
     }
 
 
-def _policy(window: Window) -> str:
-    return f'"{window.policy.name}";q={_limit(window)};w={window.policy.window_s}'
+def _policy(standing: Standing) -> str:
+    return f'"{standing.policy.name}";q={_limit(standing)};w={standing.policy.window_s}'
 
 
-def _standing(window: Window) -> str:
-    return f'"{window.policy.name}";r={window.remaining};t={window.resets_in_s}'
+def _standing(standing: Standing) -> str:
+    return f'"{standing.policy.name}";r={standing.remaining};t={standing.resets_in_s}'
 
 
-def _limit(window: Window) -> int:
-    return window.policy.limit if window.policy.is_limited else PLENTY
+def _limit(standing: Standing) -> int:
+    return standing.policy.limit if standing.policy.is_limited else PLENTY

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 
 from openrembg.matting.options import Format
 from openrembg.matting.pipeline import Cutout, Timings
+from openrembg.server.removal.work import Work
 
 EXTENSIONS: Final[dict[Format, str]] = {
     "webp": "webp",
@@ -20,10 +21,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _MAX_STEM: Final = 100
 
 
-def picture_answer(cutout: Cutout, filename: str, format_: Format, provider: str) -> HttpResponse:
-    """Return the 200 answer for a cut-out; `filename` is the upload's, as the client sent it."""
+def picture_answer(cutout: Cutout, work: Work, source: str, provider: str) -> HttpResponse:
+    """Return the 200 answer for a cut-out; source: whose credit it was, if it costs one."""
     box = cutout.foreground_box
-    name = f"{safe_stem(filename)}.{EXTENSIONS[format_]}"
+    name = f"{safe_stem(work.picture.filename)}.{EXTENSIONS[work.options.format]}"
     headers = {
         "Content-Length": str(len(cutout.data)),
         "Cache-Control": "no-store",
@@ -31,7 +32,7 @@ def picture_answer(cutout: Cutout, filename: str, format_: Format, provider: str
         "X-Width": str(cutout.width),
         "X-Height": str(cutout.height),
         "X-Credits-Charged": "1" if cutout.foreground_detected else "0",
-        "X-Credits-Source": "anonymous",
+        "X-Credits-Source": source,
         "X-Model": cutout.model,
         "X-Provider": provider,
         "X-Foreground-Detected": "true" if cutout.foreground_detected else "false",

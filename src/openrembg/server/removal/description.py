@@ -83,7 +83,7 @@ _ANSWER: Final[Json] = {
     "description": "The cut-out. Transparent all over when nothing was found, and free then.",
     "headers": header_refs(
         *("X-Request-Id", "X-Width", "X-Height", "X-Model", "X-Provider"),
-        *("X-Credits-Charged", "X-Credits-Source"),
+        *("X-Credits-Charged", "X-Credits-Source", "Idempotent-Replayed"),
         *("X-Foreground-Detected", "X-Foreground-Top", "X-Foreground-Left"),
         *("X-Foreground-Width", "X-Foreground-Height"),
         *("Content-Disposition", "Cache-Control", "Server-Timing"),
@@ -95,6 +95,7 @@ _ANSWER: Final[Json] = {
 OPERATION: Final[Json] = {
     # An empty requirement: a caller without credentials is welcome too.
     "security": [{}, {"apiKey": []}, {"userToken": []}],
+    "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
     "requestBody": {
         "required": True,
         "content": {
@@ -107,8 +108,11 @@ OPERATION: Final[Json] = {
         200: _ANSWER,
         400: response_ref("BadRequest"),
         401: response_ref("Unauthorized"),
+        403: response_ref("Forbidden"),
         405: response_ref("MethodNotAllowed"),
+        409: response_ref("Conflict"),
         413: response_ref("TooLarge"),
+        422: response_ref("Unprocessable"),
         429: response_ref("TooMany"),
         500: response_ref("Internal"),
         503: response_ref("Unavailable"),

@@ -2,13 +2,15 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from openrembg.matting.pipeline import cut_out
-from openrembg.server.accounts.asking import who_is_asking
+from openrembg.matting.matter import Matter
+from openrembg.matting.pipeline import Cutout, cut_out
+from openrembg.server.accounts.asking import Member, who_is_asking
 from openrembg.server.errors import ClientGone
-from openrembg.server.observability.metrics import count_stages
+from openrembg.server.observability.metrics import count_credit, count_stages
 from openrembg.server.quota.headers import begin_visit
 from openrembg.server.removal.answer import picture_answer
-from openrembg.server.removal.work import client_gone, read_work
+from openrembg.server.removal.retries import attempt, settled_together
+from openrembg.server.removal.work import Work, client_gone, read_work
 from openrembg.server.service import service
 
 
@@ -17,23 +19,42 @@ def remove_background(request: HttpRequest) -> HttpResponse:
 
     Raises PublicError or MattingError; server/api.py makes the answer of either.
     """
+    caller = who_is_asking(request)
+    visit = begin_visit(request, caller)
+    if isinstance(caller, Member):
+        caller.require_verified()
+    with attempt(request, caller) as this:
+        if this.answer is not None:
+            return this.answer
+        visit.count_request()
+        visit.check_left()
+        work = read_work(request)
+        with visit.hold() as credit:
+            matter = service().backend.matter()
+            cutout = _compute(request, work, matter)
+            with settled_together(caller):
+                if cutout.foreground_detected:
+                    credit.charge()
+                else:
+                    credit.release()
+                answer = picture_answer(cutout, work, credit.source, matter.provider)
+                this.keep(answer)
+            if cutout.foreground_detected:
+                count_credit(credit.source)
+            return answer
+
+
+def _compute(request: HttpRequest, work: Work, matter: Matter) -> Cutout:
+    """Wait for a slot and cut out. Raises ClientGone when nobody waits for the answer any more."""
     house, gone = service(), client_gone(request)
-    visit = begin_visit(request, who_is_asking(request).block)
-    visit.count_request()
-    visit.check_day()
-    work = read_work(request)
-    with visit.reserved():
-        matter = house.backend.matter()
-        with house.slots.admit(work.pixels, gone):
-            cutout = cut_out(
-                work.picture.source(),
-                work.options,
-                matter,
-                estimate_foreground=house.estimate_foreground,
-            )
-        count_stages(cutout.timings)
-        if gone is not None and gone():
-            raise ClientGone("left before the first byte")
-        if not cutout.foreground_detected:
-            visit.release()
-        return picture_answer(cutout, work.picture.filename, work.options.format, matter.provider)
+    with house.slots.admit(work.pixels, gone):
+        cutout = cut_out(
+            work.picture.source(),
+            work.options,
+            matter,
+            estimate_foreground=house.estimate_foreground,
+        )
+    count_stages(cutout.timings)
+    if gone is not None and gone():
+        raise ClientGone("left before the first byte")
+    return cutout

@@ -23,7 +23,7 @@ class StoredAnswer(models.Model):
     )
     key = models.CharField(max_length=MAX_IDEMPOTENCY_KEY)
     fingerprint = models.CharField(max_length=DIGEST_CHARS)
-    claim = models.UUIDField()
+    claim = models.UUIDField(unique=True)
     headers: "models.JSONField[Any, Any]" = models.JSONField(null=True)
     body = models.BinaryField(null=True)
     expires_at = models.DateTimeField(db_index=True)

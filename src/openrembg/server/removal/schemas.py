@@ -7,6 +7,7 @@ from typing import Final
 
 from openrembg.matting.errors import FieldError, InvalidOptions
 from openrembg.matting.options import Options, echo
+from openrembg.server.whole_number import ASCII_SPACE, whole_number
 
 # The order in which a client is told of several faults.
 ORDER: Final = (
@@ -16,8 +17,6 @@ ORDER: Final = (
 TRUE: Final = frozenset(("true", "1", "yes", "on"))
 FALSE: Final = frozenset(("false", "0", "no", "off"))
 
-_ASCII_SPACE: Final = " \t\n\r\f\v"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,64}(?:\.[0-9]{0,64})?|\.[0-9]{1,64})", re.ASCII)
 
 
@@ -60,15 +59,12 @@ def in_order(errors: tuple[FieldError, ...] | list[FieldError]) -> tuple[FieldEr
 
 
 def _side(name: str, text: str) -> int | None:
-    number = text.strip(_ASCII_SPACE)
-    if _INTEGER.fullmatch(number) is None:
-        raise ValueError(f"'{name}' must be an integer, got: '{echo(text)}'")
     # The published Node client always sends w=0 and h=0 and means "not set".
-    return int(number) or None
+    return whole_number(name, text) or None
 
 
 def _angle(name: str, text: str) -> float:
-    number = text.strip(_ASCII_SPACE)
+    number = text.strip(ASCII_SPACE)
     if _DECIMAL.fullmatch(number) is None:
         raise ValueError(f"'{name}' must be a number, got: '{echo(text)}'")
     return float(number)

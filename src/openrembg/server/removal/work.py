@@ -16,6 +16,10 @@ from openrembg.server.removal.schemas import in_order, parse_options
 from openrembg.server.removal.upload import BadUpload, Picture, check_size, check_upload
 
 EMPTY_FORM: Final = Form(fields={}, image=None)
+_FORM: Final = "openrembg.form"
+_REFUSED: Final = (
+    *("openrembg.spool_full", "openrembg.chunked_too_large", "openrembg.body_too_large"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def read_work(request: HttpRequest) -> Work:
     answer before the body came.
     """
     _check_body_came(request)
-    form = _form(request)
+    form = form_of(request)
     options, field_errors = _options(form)
     picture, pixels, image_errors = _picture(form, options or Options())
     if options is None or picture is None:
@@ -62,7 +66,20 @@ def _check_body_came(request: HttpRequest) -> None:
         raise InvalidRequest(*error.errors) from error
 
 
-def _form(request: HttpRequest) -> Form:
+def form_of(request: HttpRequest) -> Form:
+    """Return the request's form, read once; an empty one for a body that is no form."""
+    known = request.META.get(_FORM)
+    if not isinstance(known, Form):
+        known = request.META[_FORM] = _read(request)
+    return known
+
+
+def body_came(request: HttpRequest) -> bool:
+    """Return whether the server took the body, or had to answer before it came."""
+    return not any(request.META.get(flag) is not None for flag in _REFUSED)
+
+
+def _read(request: HttpRequest) -> Form:
     length = request.META.get("CONTENT_LENGTH") or ""
     try:
         return read_form(

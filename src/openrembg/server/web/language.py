@@ -10,7 +10,7 @@ from openrembg.server.cors import is_api
 
 
 class PageLanguage(LocaleMiddleware):
-    """Django's choice of a language, for pages alone."""
+    """Django's choice of a language, for pages alone; a cookie remembers a choice by hand."""
 
     def process_request(self, request: HttpRequest) -> None:
         """Choose the language: the path's, else the cookie's, else what the browser asks for."""
@@ -22,7 +22,22 @@ class PageLanguage(LocaleMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """Say which language it was."""
+        """Say which language it was, and lead to the page in a language where that is missing."""
         if is_api(request.path):
             return response
-        return super().process_response(request, response)
+        answer = super().process_response(request, response)
+        chosen = translation.get_language_from_path(request.path_info)
+        if chosen and chosen != translation.get_language_from_request(request):
+            _remember(answer, chosen)
+        return answer
+
+
+def _remember(response: HttpResponseBase, language: str) -> None:
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite="Lax",
+    )

@@ -1,0 +1,53 @@
+"""`openrembg admin`: what an operator does with users, keys, plans and credits.
+
+The verbs work on the database, whether servers run or not. Each says what is wrong in one sentence
+on standard error and then ends with another code than 0.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openrembg.cli.admin_credits import grant, set_plan, take_back
+from openrembg.cli.admin_keys import create_key, create_token, list_keys, revoke_key
+from openrembg.cli.admin_ledger import rebuild_redis, verify_ledger
+from openrembg.cli.admin_plans import plan, plans
+from openrembg.cli.admin_usage import usage
+from openrembg.cli.admin_users import create_user, make_staff
+
+admin = typer.Typer(
+    name="admin",
+    help="Manage users, keys, plans and credits.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@admin.callback()
+def _options(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", metavar="FOLDER", help="[OPENREMBG_DATA_DIR]"),
+    ] = None,
+) -> None:
+    """Take part in every call: the options before a verb."""
+    if data_dir is not None:
+        os.environ["OPENREMBG_DATA_DIR"] = str(data_dir)
+
+
+admin.command()(create_user)
+admin.command()(make_staff)
+admin.command()(create_key)
+admin.command()(create_token)
+admin.command()(list_keys)
+admin.command()(revoke_key)
+admin.command()(usage)
+admin.command()(grant)
+admin.command()(take_back)
+admin.command()(set_plan)
+admin.command()(plans)
+admin.command()(plan)
+admin.command()(verify_ledger)
+admin.command()(rebuild_redis)

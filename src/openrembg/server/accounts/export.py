@@ -1,0 +1,67 @@
+"""Everything that the server knows of a user, as JSON; written piece by piece, however much."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import QuerySet
+
+from openrembg.server.accounts.models import ApiKey, User, UserToken
+from openrembg.server.quota.models import Balance, Day, LedgerEntry, Window
+
+Rows = Iterable[dict[str, Any]]
+CHUNK: Final = 2000
+
+CREDENTIAL: Final = (
+    *("id", "name", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at"),
+)
+KEY: Final = (*CREDENTIAL, "monthly_cap")
+USER: Final = ("id", "email", "language", "is_staff", "date_joined", "last_login")
+ADDRESS: Final = ("email", "verified", "primary")
+FACTOR: Final = ("type", "created_at", "last_used_at")
+BALANCE: Final = ("plan_id", "prepaid", "period_start", "period_end", "entries")
+WINDOW: Final = (
+    *("kind", "start", "end", "credits", "synced"),
+    *("app", "api", "prepaid_app", "prepaid_api"),
+)
+DAY: Final = ("day", "key_id", "included", "prepaid")
+ENTRY: Final = (
+    *("number", "at", "event", "included", "prepaid", "channel", "key_id"),
+    *("month_start", "cycle_start", "cycle_end", "plan", "reference", "note", "previous", "hash"),
+)
+
+SECTIONS: Final[dict[str, Callable[[User], Rows]]] = {
+    "account": lambda user: _rows(User.objects.filter(pk=user.pk), USER),
+    "addresses": lambda user: _rows(EmailAddress.objects.filter(user_id=user.pk), ADDRESS),
+    "second_factors": lambda user: _rows(Authenticator.objects.filter(user_id=user.pk), FACTOR),
+    "keys": lambda user: _rows(ApiKey.objects.filter(user=user), KEY),
+    "tokens": lambda user: _rows(UserToken.objects.filter(user=user), CREDENTIAL),
+    "balance": lambda user: _rows(Balance.objects.filter(user=user), BALANCE),
+    "usage_windows": lambda user: _rows(Window.objects.filter(user=user), WINDOW),
+    "usage_days": lambda user: _rows(Day.objects.filter(user=user), DAY),
+    "ledger": lambda user: _rows(LedgerEntry.objects.filter(user_id=user.pk), ENTRY, "number"),
+}
+
+
+def pieces(user: User) -> Iterator[str]:
+    """Yield the JSON text of an export: one list of objects a section."""
+    yield "{"
+    for number, (name, rows) in enumerate(SECTIONS.items()):
+        yield f"{',' if number else ''}\n{json.dumps(name)}: ["
+        yield from _list(rows(user))
+        yield "]"
+    yield "\n}\n"
+
+
+def _list(rows: Rows) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        text = json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False)
+        yield f"{',' if number else ''}\n  {text}"
+
+
+def _rows(found: QuerySet[Any, Any], fields: tuple[str, ...], order: str = "pk") -> Rows:
+    rows: Rows = found.order_by(order).values(*fields).iterator(chunk_size=CHUNK)
+    return rows

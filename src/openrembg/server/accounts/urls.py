@@ -1,0 +1,16 @@
+"""The pages of an account, each under the prefix of a language.
+
+The pages of keys and tokens are named `account_keys` and `account_tokens`.
+"""
+
+from django.urls import include, path
+
+from openrembg.server.accounts import views
+
+urlpatterns = [
+    path("", views.home, name="account_home"),
+    path("export/", views.export, name="account_export"),
+    path("delete/", views.delete, name="account_delete"),
+    path("deleted/", views.deleted, name="account_deleted"),
+    path("", include("allauth.urls")),
+]

@@ -1,0 +1,78 @@
+"""The pages of an account that are ours; the others are django-allauth's."""
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from django.views.decorators.http import require_http_methods, require_safe
+
+from openrembg.server.accounts.deletion import delete_account
+from openrembg.server.accounts.export import pieces
+from openrembg.server.accounts.forms import LanguageForm, PasswordForm
+from openrembg.server.accounts.models import User
+
+# Pages that other parts of the account add, in the order in which they are shown.
+ELSEWHERE = ("account_keys", "account_tokens")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what there is in an account, and let its owner choose the language of mails."""
+    user = _owner(request)
+    form = LanguageForm(request.POST or None, initial={"language": user.language})
+    if request.method == "POST" and form.is_valid():
+        user.language = form.cleaned_data["language"]
+        user.save(update_fields=["language"])
+        with override(user.language):
+            messages.success(request, _("Mails to you now speak this language."))
+            return redirect("account_home")
+    context = {"form": form, "elsewhere": {name: _address(name) for name in ELSEWHERE}}
+    return render(request, "account/home.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def export(request: HttpRequest) -> HttpResponseBase:
+    """Explain the export; answer a POST with everything that is known of an account, as JSON."""
+    if request.method == "GET":
+        return render(request, "account/export.html")
+    answer = StreamingHttpResponse(pieces(_owner(request)), content_type="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="openrembg-account.json"'
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest) -> HttpResponse:
+    """Say what is deleted and what remains; delete the account when the password is given."""
+    user = _owner(request)
+    form = PasswordForm(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        delete_account(user)
+        logout(request)
+        return redirect("account_deleted")
+    return render(request, "account/delete.html", {"form": form})
+
+
+@require_safe
+def deleted(request: HttpRequest) -> HttpResponse:
+    """Say that an account is gone."""
+    return render(request, "account/deleted.html")
+
+
+def _owner(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 (login_required has seen to that)
+    return request.user
+
+
+def _address(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,34 @@
+"""The hash of a ledger entry, which covers the hash of the one before it.
+
+It shows when an entry was changed, removed or put in between afterwards. Whoever may write to the
+database can make a whole new chain; keep a copy of `head` elsewhere to see that too.
+"""
+
+import datetime as dt
+import hashlib
+import json
+
+from openrembg.server.quota.models import LedgerEntry
+
+
+def digest(entry: LedgerEntry) -> str:
+    """Return the SHA-256 over all that an entry says, in hexadecimal."""
+    facts = [
+        entry.previous,
+        entry.user_id,
+        entry.number,
+        entry.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
+        entry.event,
+        entry.included,
+        entry.prepaid,
+        entry.channel,
+        entry.key_id,
+        entry.month_start,
+        entry.cycle_start,
+        entry.cycle_end,
+        entry.plan,
+        entry.reference,
+        entry.note,
+    ]
+    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

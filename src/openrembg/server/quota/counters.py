@@ -1,0 +1,138 @@
+"""The counters that a charge moves: windows, the key's month, the day. Each call is one statement.
+
+All of them run while the user's balance is locked, so that a counter which is not there yet can be
+added without two at once adding it. Conditions are in the statements all the same.
+"""
+
+# ruff: noqa: S608 (the statements are put together from constants of this file)
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from openrembg.server import sql
+from openrembg.server.quota.models import Day, KeyMonth, Window
+
+Channel = Literal["app", "api"]
+Source = Literal["included", "prepaid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a charge counts: in its calendar month, and in the billing period when there is one."""
+
+    month: int
+    cycle: int | None
+
+    @property
+    def enforced(self) -> tuple[str, int]:
+        """Kind and start of the window whose allowance is spent."""
+        return ("month", self.month) if self.cycle is None else ("cycle", self.cycle)
+
+    @property
+    def all(self) -> tuple[tuple[str, int], ...]:
+        """Kind and start of each window that the charge shows in."""
+        month = ("month", self.month)
+        return (month,) if self.cycle is None else (month, ("cycle", self.cycle))
+
+
+def spent(user_id: int, place: Place) -> tuple[int, int | None]:
+    """Return what is used or held of the enforced window, and the allowance of its own, if any."""
+    row = sql.first(_SPENT, user_id, *place.enforced)
+    return (row[0], row[1]) if row else (0, None)
+
+
+def spent_of_key(key_id: int, month: int) -> int:
+    """Return what is used or held of a key's month."""
+    row = sql.first(_SPENT_OF_KEY, key_id, month)
+    return int(row[0]) if row else 0
+
+
+def hold_included(user_id: int, place: Place, plan_credits: int) -> bool:
+    """Hold an included credit of the enforced window, if one is left."""
+    kind, start = place.enforced
+    if sql.run(_HOLD, user_id, kind, start, plan_credits):
+        return True
+    if plan_credits == 0 or sql.first(_SPENT, user_id, kind, start):
+        return False
+    sql.insert(Window(user_id=user_id, kind=kind, start=start, held=1))
+    return True
+
+
+def hold_of_key(key_id: int, month: int, cap: int | None) -> bool:
+    """Hold a credit of a key's month, if its cap allows."""
+    if sql.run(_HOLD_OF_KEY, key_id, month, _NO_CAP if cap is None else cap):
+        return True
+    if cap == 0 or sql.first(_SPENT_OF_KEY, key_id, month):
+        return False
+    sql.insert(KeyMonth(key_id=key_id, start=month, held=1))
+    return True
+
+
+def let_go(user_id: int, place: Place) -> None:
+    """Undo hold_included."""
+    sql.run(_LET_GO, user_id, *place.enforced)
+
+
+def let_go_of_key(key_id: int, month: int) -> None:
+    """Undo hold_of_key."""
+    sql.run(_LET_GO_OF_KEY, key_id, month)
+
+
+def count(user_id: int, place: Place, channel: Channel, source: Source) -> None:
+    """Count a charge in its windows; an included credit that was held is held no more."""
+    for window in place.all:
+        was_held = source == "included" and window == place.enforced
+        if not sql.run(_COUNT[channel, source], int(was_held), user_id, *window):
+            kind, start = window
+            sql.insert(
+                Window(user_id=user_id, kind=kind, start=start, **{_FIELD[channel, source]: 1})
+            )
+
+
+def count_of_key(key_id: int, month: int) -> None:
+    """Count a charge in a key's month; the credit that was held is held no more."""
+    sql.run(_COUNT_OF_KEY, key_id, month)
+
+
+def count_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source) -> None:
+    """Count a charge in a day."""
+    if key_id is None:
+        counted = sql.run(_COUNT_OF_APP_DAY[source], user_id, day)
+    else:
+        counted = sql.run(_COUNT_OF_DAY[source], user_id, day, key_id)
+    if not counted:
+        sql.insert(Day(user_id=user_id, key_id=key_id, day=day, **{source: 1}))
+
+
+_NO_CAP: Final = 2**62
+_FIELD: Final[dict[tuple[Channel, Source], str]] = {
+    ("app", "included"): "app",
+    ("api", "included"): "api",
+    ("app", "prepaid"): "prepaid_app",
+    ("api", "prepaid"): "prepaid_api",
+}
+_WINDOW: Final = "WHERE user_id = %s AND kind = %s AND start = %s"
+_KEY: Final = "WHERE key_id = %s AND start = %s"
+_SPENT: Final = f"SELECT app + api + held, credits FROM quota_window {_WINDOW}"
+_SPENT_OF_KEY: Final = f"SELECT used + held FROM quota_keymonth {_KEY}"
+_HOLD: Final = f"""
+UPDATE quota_window SET held = held + 1 {_WINDOW} AND app + api + held < COALESCE(credits, %s)
+"""
+_HOLD_OF_KEY: Final = f"UPDATE quota_keymonth SET held = held + 1 {_KEY} AND used + held < %s"
+_LET_GO: Final = f"UPDATE quota_window SET held = held - 1 {_WINDOW}"
+_LET_GO_OF_KEY: Final = f"UPDATE quota_keymonth SET held = held - 1 {_KEY}"
+_COUNT: Final = {
+    which: f"UPDATE quota_window SET {field} = {field} + 1, held = held - %s {_WINDOW}"
+    for which, field in _FIELD.items()
+}
+_COUNT_OF_KEY: Final = f"UPDATE quota_keymonth SET used = used + 1, held = held - 1 {_KEY}"
+_COUNT_OF_DAY: Final = {
+    source: f"UPDATE quota_day SET {source} = {source} + 1 "
+    "WHERE user_id = %s AND day = %s AND key_id = %s"
+    for source in ("included", "prepaid")
+}
+_COUNT_OF_APP_DAY: Final = {
+    source: f"UPDATE quota_day SET {source} = {source} + 1 "
+    "WHERE user_id = %s AND day = %s AND key_id IS NULL"
+    for source in ("included", "prepaid")
+}

@@ -1,0 +1,393 @@
+"""Credits: reserve one, then charge or release it; grant some, take some back.
+
+The ledger is append-only and the truth; every counter is changed in the transaction that appends
+the entry. A user's Balance row is locked first in each of them, so that one user's changes happen
+one after the other and two transactions never wait for each other.
+
+Included credits go first. They are counted in the billing period when it is known, else in the
+calendar month (UTC); both have a Window, and a charge counts in both.
+"""
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from openrembg.server import sql
+from openrembg.server.accounts.models import User
+from openrembg.server.billing.models import FREE, Plan
+from openrembg.server.errors import KeyCap, MonthlyLimit
+from openrembg.server.quota import counters
+from openrembg.server.quota.balances import locked_balance, save_balance
+from openrembg.server.quota.chain import digest
+from openrembg.server.quota.counters import Channel, Place, Source
+from openrembg.server.quota.models import Balance, LedgerEntry, Reservation, Window
+from openrembg.server.quota.redis_usage import publish_after_commit
+from openrembg.server.quota.windows import Period, current_period, month_of
+
+# One writer a process: SQLite's own waiting is unfair to those who wait long.
+_SQLITE_TURN: Final = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose credit a picture costs, and through what. key_cap: credits a month, None for no cap."""
+
+    user_id: int
+    channel: Channel
+    key_id: int | None = None
+    key_cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a payer may still use. allowance: credits included in `window`. included, prepaid:
+    those that are neither used nor held. of_key: below the key's own cap, None for no cap.
+    """
+
+    window: Period
+    allowance: int
+    included: int
+    prepaid: int
+    of_key: int | None
+
+    @property
+    def credits(self) -> int:
+        """How many pictures that is."""
+        owned = self.included + self.prepaid
+        return owned if self.of_key is None else min(owned, self.of_key)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is none."""
+        return self.credits == 0
+
+    def without(self, credits_: int) -> "Left":
+        """Return what is left without so many credits; they were included ones, if there are."""
+        from_included = min(credits_, self.included)
+        return replace(
+            self,
+            included=self.included - from_included,
+            prepaid=max(0, self.prepaid - (credits_ - from_included)),
+            of_key=None if self.of_key is None else max(0, self.of_key - credits_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reserved credit."""
+
+    id: uuid.UUID
+    payer: Payer
+    place: Place
+    source: Source
+
+
+def open_account(user_id: int) -> None:
+    """Give a new user an empty balance on the free plan."""
+    Balance.objects.create(user_id=user_id, plan=Plan.objects.get(label=FREE))
+
+
+@contextmanager
+def changing(user_id: int) -> Iterator[Balance]:
+    """Hold the user's balance locked for one transaction, and yield it.
+
+    May be nested for the same user; whatever is raised then has to leave the outer one too. Raises
+    User.DoesNotExist for a user that is gone.
+    """
+    if connection.in_atomic_block:
+        yield _locked(user_id)
+        return
+    turn = _SQLITE_TURN if connection.vendor == "sqlite" else nullcontext()
+    with turn, transaction.atomic():
+        yield _locked(user_id)
+
+
+def place_of(balance: Balance, now: dt.datetime) -> Place:
+    """Return where a charge at `now` counts."""
+    period = current_period(balance.period_start, balance.period_end, now)
+    return Place(month_of(now).start, period.start if period else None)
+
+
+def left(payer: Payer, balance: Balance, now: dt.datetime) -> Left:
+    """Return what a payer may still use, as it is now; `balance` may be a moment old."""
+    place = place_of(balance, now)
+    used, own = counters.spent(balance.pk, place)
+    allowance = balance.plan.credits if own is None else own
+    period = month_of(now)
+    if place.cycle is not None and balance.period_end is not None:
+        period = Period(place.cycle, balance.period_end)
+    return Left(
+        window=period,
+        allowance=allowance,
+        included=max(0, allowance - used),
+        prepaid=max(0, balance.prepaid - balance.prepaid_held),
+        of_key=_left_of_key(payer, place),
+    )
+
+
+def reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
+    """Hold one credit for at most `lasts`, an included one if there is any.
+
+    Raises KeyCap when the key has used its own cap, MonthlyLimit when nothing is left.
+    """
+    try:
+        return _reserve(payer, now, lasts)
+    except MonthlyLimit:
+        # What a dead server holds is not used: look again before saying no.
+        if not release_overdue(now, user_id=payer.user_id):
+            raise
+    return _reserve(payer, now, lasts)
+
+
+def charge(hold: Hold, now: dt.datetime) -> Source:
+    """Turn a reservation into a charge; return which kind of credit it was.
+
+    A reservation that is gone, because it took longer than it was held for, is made anew first;
+    raises KeyCap and MonthlyLimit when that cannot be.
+    """
+    with changing(hold.payer.user_id) as balance:
+        if _claim(hold.id):
+            source = _included_after_all(balance, hold)
+        else:
+            source = _hold(balance, hold.payer, hold.place)
+        _count(replace(hold, source=source), now)
+        if source == "prepaid":
+            balance.prepaid -= 1
+            balance.prepaid_held -= 1
+        _append(
+            balance,
+            LedgerEntry.CHARGE,
+            at=now,
+            included=-1 if source == "included" else 0,
+            prepaid=-1 if source == "prepaid" else 0,
+            channel=hold.payer.channel,
+            key_id=hold.payer.key_id,
+            month_start=hold.place.month,
+            cycle_start=hold.place.cycle,
+            reference=str(hold.id),
+        )
+        return source
+
+
+def release(hold: Hold) -> bool:
+    """Give a reserved credit back; return False when it was charged or given back already."""
+    try:
+        with changing(hold.payer.user_id) as balance:
+            if not _claim(hold.id):
+                return False
+            _let_go(balance, hold)
+            return True
+    except User.DoesNotExist:
+        return False
+
+
+def release_overdue(now: dt.datetime, **which: int) -> int:
+    """Give back what servers held that did not come back in time; return how many credits.
+
+    which: a filter, for instance user_id=7.
+    """
+    overdue = Reservation.objects.filter(deadline__lte=now, **which)
+    return sum(release(_hold_of(row)) for row in overdue.order_by("deadline")[:1000])
+
+
+def top_up(
+    user_id: int,
+    credits_: int,
+    *,
+    reference: str = "",
+    note: str = "",
+    at: dt.datetime | None = None,
+) -> bool:
+    """Add prepaid credits; return False when `reference` has added some before.
+
+    Raises ValueError for less than one credit.
+    """
+    if credits_ < 1:
+        raise ValueError("A top-up has at least one credit.")
+    with changing(user_id) as balance:
+        if _is_known(LedgerEntry.TOP_UP, reference):
+            return False
+        balance.prepaid += credits_
+        facts = {"prepaid": credits_, "reference": reference, "note": note}
+        _append(balance, LedgerEntry.TOP_UP, at=at, **facts)
+        return True
+
+
+def take_back(
+    user_id: int,
+    credits_: int,
+    *,
+    reference: str = "",
+    note: str = "",
+    at: dt.datetime | None = None,
+) -> int:
+    """Take up to so many prepaid credits away, never one that is held; return how many.
+
+    0 when `reference` has taken some before. Raises ValueError for less than one credit.
+    """
+    if credits_ < 1:
+        raise ValueError("At least one credit is taken back.")
+    with changing(user_id) as balance:
+        if _is_known(LedgerEntry.TAKE_BACK, reference):
+            return 0
+        taken = min(credits_, balance.prepaid - balance.prepaid_held)
+        balance.prepaid -= taken
+        facts = {"prepaid": -taken, "reference": reference, "note": note}
+        _append(balance, LedgerEntry.TAKE_BACK, at=at, **facts)
+        return taken
+
+
+def set_plan(user_id: int, plan: Plan, *, note: str = "", at: dt.datetime | None = None) -> None:
+    """Give the user a plan, at once: what was used of the current window stays used."""
+    now = at or timezone.now()
+    with changing(user_id) as balance:
+        balance.plan = plan
+        place = place_of(balance, now)
+        if place.cycle is not None:
+            cycle = Window.objects.filter(user_id=user_id, kind="cycle", start=place.cycle)
+            cycle.update(credits=plan.credits)
+        _append(balance, LedgerEntry.PLAN, at=now, note=note)
+
+
+def open_period(
+    user_id: int, period: Period, *, synced: bool, at: dt.datetime | None = None
+) -> bool:
+    """Let included credits count in a billing period; return False for one before the present one.
+
+    The same start again changes the end. synced: Stripe told it.
+    """
+    with changing(user_id) as balance:
+        if balance.period_start is not None and period.start < balance.period_start:
+            return False
+        balance.period_start, balance.period_end = period.start, period.end
+        Window.objects.update_or_create(
+            user_id=user_id,
+            kind="cycle",
+            start=period.start,
+            defaults={"end": period.end, "credits": balance.plan.credits, "synced": synced},
+        )
+        facts = {"cycle_start": period.start, "cycle_end": period.end}
+        _append(balance, LedgerEntry.PERIOD, at=at, **facts)
+        return True
+
+
+def close_period(user_id: int, *, at: dt.datetime | None = None) -> None:
+    """Let included credits count in calendar months again."""
+    with changing(user_id) as balance:
+        balance.period_start = balance.period_end = None
+        _append(balance, LedgerEntry.PERIOD, at=at)
+
+
+def _reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
+    with changing(payer.user_id) as balance:
+        place = place_of(balance, now)
+        hold = Hold(uuid.uuid4(), payer, place, _hold(balance, payer, place))
+        sql.insert(
+            Reservation(
+                id=hold.id,
+                user_id=payer.user_id,
+                key_id=payer.key_id,
+                channel=payer.channel,
+                source=hold.source,
+                month_start=place.month,
+                cycle_start=place.cycle,
+                deadline=now + lasts,
+            )
+        )
+        return hold
+
+
+def _locked(user_id: int) -> Balance:
+    balance = locked_balance(user_id)
+    if balance is None:
+        raise User.DoesNotExist
+    return balance
+
+
+def _hold(balance: Balance, payer: Payer, place: Place) -> Source:
+    key_id, cap = payer.key_id, payer.key_cap
+    if key_id is not None and not counters.hold_of_key(key_id, place.month, cap):
+        raise KeyCap
+    if counters.hold_included(balance.pk, place, balance.plan.credits):
+        return "included"
+    if balance.prepaid_held >= balance.prepaid:
+        raise MonthlyLimit
+    balance.prepaid_held += 1
+    save_balance(balance)
+    return "prepaid"
+
+
+def _left_of_key(payer: Payer, place: Place) -> int | None:
+    if payer.key_id is None or payer.key_cap is None:
+        return None
+    return max(0, payer.key_cap - counters.spent_of_key(payer.key_id, place.month))
+
+
+def _included_after_all(balance: Balance, hold: Hold) -> Source:
+    """Spend an included credit in the place of a prepaid one, if one has come back meanwhile."""
+    if hold.source == "included":
+        return "included"
+    if not counters.hold_included(balance.pk, hold.place, balance.plan.credits):
+        return "prepaid"
+    balance.prepaid_held -= 1
+    return "included"
+
+
+def _claim(hold_id: uuid.UUID) -> bool:
+    """Take a reservation away; of all who try, one succeeds."""
+    return bool(sql.run("DELETE FROM quota_reservation WHERE id = %s", hold_id))
+
+
+def _let_go(balance: Balance, hold: Hold) -> None:
+    """Undo what `_hold` did."""
+    if hold.source == "included":
+        counters.let_go(balance.pk, hold.place)
+    else:
+        balance.prepaid_held -= 1
+        save_balance(balance)
+    if hold.payer.key_id is not None:
+        counters.let_go_of_key(hold.payer.key_id, hold.place.month)
+
+
+def _count(hold: Hold, now: dt.datetime) -> None:
+    """Count a charge wherever it shows."""
+    payer, place = hold.payer, hold.place
+    counters.count(payer.user_id, place, payer.channel, hold.source)
+    if payer.key_id is not None:
+        counters.count_of_key(payer.key_id, place.month)
+    day = now.astimezone(dt.UTC).date()
+    counters.count_of_day(payer.user_id, payer.key_id, day, hold.source)
+
+
+def _hold_of(row: Reservation) -> Hold:
+    payer = Payer(row.user_id, cast(Channel, row.channel), row.key_id)
+    return Hold(row.pk, payer, Place(row.month_start, row.cycle_start), cast(Source, row.source))
+
+
+def _is_known(event: str, reference: str) -> bool:
+    return bool(reference) and LedgerEntry.objects.filter(event=event, reference=reference).exists()
+
+
+def _append(balance: Balance, event: str, *, at: dt.datetime | None = None, **facts: Any) -> None:
+    """Add an entry, and save the balance that it makes."""
+    entry = LedgerEntry(
+        user_id=balance.pk,
+        number=balance.entries + 1,
+        at=at or timezone.now(),
+        event=event,
+        plan=balance.plan.label,
+        previous=balance.head,
+        **facts,
+    )
+    entry.hash = digest(entry)
+    sql.insert(entry)
+    balance.entries, balance.head = entry.number, entry.hash
+    save_balance(balance)
+    publish_after_commit(balance.pk)

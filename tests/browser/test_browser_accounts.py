@@ -1,0 +1,110 @@
+"""An account in a real browser: signing up, the mail's link, logging in; in English and Persian."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from outbox import Mail, mails
+from services import Service, StartServer, program
+
+pytestmark = pytest.mark.browser
+
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PASSWORD = "three blind mice run"
+NARROW, WIDE = 320, 1280
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; none is downloaded."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program(*CHROMIUM), args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the pages have written to the browser's console as an error."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    """A browser that has never been here."""
+    page = browser.new_page(viewport={"width": NARROW, "height": 700})
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
+    yield page
+    page.close()
+
+
+def outbox(server: Service) -> list[Mail]:
+    return mails(Path(server.log).parent / "data" / "outbox")
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than the window, narrow or wide."""
+    for width in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("language", "side"), [("en", "ltr"), ("fa", "rtl")])
+def test_somebody_signs_up_confirms_and_logs_in(
+    page: Page, start_server: StartServer, complaints: list[str], language: str, side: str
+) -> None:
+    server = start_server()
+    page.goto(f"{server.url}/{language}/account/signup/")
+    assert page.locator("html").get_attribute("dir") == side
+    fits(page)
+    page.locator("#id_email").fill("ada@example.com")
+    page.locator("#id_password1").fill(PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"**/{language}/account/confirm-email/")
+    fits(page)
+
+    [mail] = outbox(server)
+    page.goto(mail.link)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"**/{language}/account/login/")
+    expect(page.locator(".messages")).to_contain_text("ada@example.com")
+    fits(page)
+
+    page.locator("#id_login").fill("ada@example.com")
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"**/{language}/account/")
+    expect(page.locator("main")).to_contain_text("ada@example.com")
+    fits(page)
+    assert complaints == []
+
+
+def test_the_keyboard_is_enough(page: Page, start_server: StartServer) -> None:
+    server = start_server()
+    page.goto(f"{server.url}/en/account/signup/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.locator("#id_email").focus()
+    page.keyboard.type("ada@example.com")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/en/account/confirm-email/")
+
+
+def test_the_language_is_chosen_by_a_link_and_remembered(
+    page: Page, start_server: StartServer
+) -> None:
+    server = start_server()
+    page.goto(f"{server.url}/account/login/")
+    page.locator("footer a[hreflang=ja]").click()
+    page.wait_for_url("**/ja/account/login/")
+    page.goto(f"{server.url}/account/signup/")
+    assert page.url.endswith("/ja/account/signup/")

@@ -1,0 +1,62 @@
+"""docs/operators.md: it tells of every verb and option, and what it shows really runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_photos import environment
+from typer.main import get_command
+
+from openrembg.cli.admin import admin
+from services import Service
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^(?:.*\| )?openrembg admin .*$", PAGE, re.MULTILINE)
+GROUP: Any = get_command(admin)
+
+
+def test_the_page_has_an_example_of_every_verb_and_of_no_other() -> None:
+    shown = {shlex.split(line.split("openrembg admin ")[1])[0] for line in EXAMPLES}
+    assert shown == set(GROUP.commands)
+
+
+@pytest.mark.parametrize("verb", sorted(GROUP.commands))
+def test_the_page_tells_of_every_option(verb: str) -> None:
+    options = {name for param in GROUP.commands[verb].params for name in param.opts}
+    long = {name for name in options if name.startswith("--")} - {"--help"}
+    assert [name for name in long if not re.search(rf"{name}\b", PAGE)] == []
+
+
+def test_every_verb_explains_itself_and_its_options() -> None:
+    for verb, command in GROUP.commands.items():
+        assert command.help, verb
+        for param in command.params:
+            assert getattr(param, "help", ""), f"{verb}: {param.name}"
+
+
+def test_the_examples_run_as_they_stand(tmp_path: Path, redis: Service) -> None:
+    settings = environment(tmp_path) | {"REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
+    program = f"{shlex.quote(sys.executable)} -m openrembg admin"
+    keys: list[str] = []
+    for line in EXAMPLES:
+        command = line.replace("openrembg admin", program)
+        if "revoke-key" in line:
+            command = command.replace("orbk_Ab3dE", keys[0])
+        ended = subprocess.run(
+            ["bash", "-c", command],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=settings | {"PYTHONWARNINGS": "error", "PATH": os.environ["PATH"]},
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 0, f"{line}\n{ended.stderr}"
+        assert "Traceback" not in ended.stderr
+        keys += [text[:10] for text in ended.stdout.split() if text.startswith("orbk_")]
+    assert (tmp_path / "bobs-key").read_text().startswith("orbk_")

@@ -1,0 +1,232 @@
+"""Whatever happens in whatever order: ledger, counters and balances agree with a simple model."""
+
+import datetime as dt
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from openrembg.server.billing.models import Plan
+from openrembg.server.errors import KeyCap, MonthlyLimit
+from openrembg.server.quota import ledger
+from openrembg.server.quota.ledger import Hold
+from openrembg.server.quota.models import Balance, LedgerEntry, Reservation, Window
+from openrembg.server.quota.verify import mismatches
+from openrembg.server.quota.windows import Period, month_of
+from people import person
+
+START = dt.datetime(2026, 11, 29, 23, 59, 59, 999000, tzinfo=dt.UTC)
+LASTS = dt.timedelta(minutes=2)
+DAY_S = 24 * 3600
+KEY_CAP = 9
+serial = itertools.count()
+
+
+@dataclass
+class Account:
+    """What a user should have, said as simply as possible."""
+
+    allowance: int
+    prepaid: int = 0
+    period: Period | None = None
+    allowances: dict[tuple[str, int], int] = field(default_factory=dict)
+    included: dict[tuple[str, int], int] = field(default_factory=dict)
+    held_included: dict[tuple[str, int], int] = field(default_factory=dict)
+    held_prepaid: int = 0
+    key_used: dict[int, int] = field(default_factory=dict)
+
+    def window(self, now: dt.datetime) -> tuple[str, int]:
+        """The window that is enforced."""
+        if self.period is not None and int(now.timestamp()) in self.period:
+            return "cycle", self.period.start
+        return "month", month_of(now).start
+
+    def included_left(self, window: tuple[str, int]) -> int:
+        """Included credits that are neither used nor held."""
+        allowance = self.allowances.get(window, self.allowance)
+        used = self.included.get(window, 0) + self.held_included.get(window, 0)
+        return max(0, allowance - used)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Charges, releases, top-ups, renewals, refunds, plan changes and time, in any order."""
+
+    holds = Bundle("holds")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = next(serial)
+        self.ada = person(f"ada{self.number}@example.com", credits_=3, cap=KEY_CAP)
+        self.uid = self.ada.user.pk
+        self.now = START
+        self.model = Account(allowance=3)
+        self.open: dict[Hold, dt.datetime] = {}
+
+    @rule(target=holds, api=st.booleans())
+    def reserve(self, api: bool) -> object:
+        payer = self.ada.by_key if api else self.ada.by_token
+        window, month = self.model.window(self.now), month_of(self.now).start
+        left = self.model.included_left(window)
+        prepaid = self.model.prepaid - self.model.held_prepaid
+        capped = api and self._key_used(month) >= KEY_CAP
+        overdue = any(until <= self.now for until in self.open.values())
+        try:
+            hold = ledger.reserve(payer, self.now, LASTS)
+        except (KeyCap, MonthlyLimit):
+            assert capped or left + prepaid == 0
+            if overdue:
+                self._forget_overdue()
+            return multiple()
+        if capped or left + prepaid == 0:
+            # Only because what a dead server held came back first.
+            assert overdue
+            self._forget_overdue()
+            left = self.model.included_left(window)
+        assert hold.source == ("included" if left else "prepaid")
+        self._add(hold, 1)
+        self.open[hold] = self.now + LASTS
+        return hold
+
+    @rule(hold=consumes(holds))
+    def charge(self, hold: Hold) -> None:
+        if hold not in self.open:
+            return
+        del self.open[hold]
+        window = self._window(hold)
+        room = self.model.included_left(window)
+        source = ledger.charge(hold, self.now)
+        assert source == ("included" if hold.source == "included" or room else "prepaid")
+        self._add(hold, -1)
+        for one in {window, ("month", hold.place.month)}:
+            if source == "included":
+                self.model.included[one] = self.model.included.get(one, 0) + 1
+        if source == "prepaid":
+            self.model.prepaid -= 1
+        if hold.payer.key_id is not None:
+            month = hold.place.month
+            self.model.key_used[month] = self.model.key_used.get(month, 0) + 1
+
+    @rule(hold=consumes(holds))
+    def release(self, hold: Hold) -> None:
+        assert ledger.release(hold) == (hold in self.open)
+        if self.open.pop(hold, None):
+            self._add(hold, -1)
+
+    @rule(credits_=st.integers(1, 5), again=st.booleans())
+    def top_up(self, credits_: int, again: bool) -> None:
+        reference = f"pi_{self.number}_{next(serial)}"
+        assert ledger.top_up(self.uid, credits_, reference=reference)
+        if again:
+            assert not ledger.top_up(self.uid, credits_, reference=reference)
+        self.model.prepaid += credits_
+
+    @rule(credits_=st.integers(1, 8))
+    def refund(self, credits_: int) -> None:
+        taken = ledger.take_back(self.uid, credits_, reference=f"re_{next(serial)}_{self.number}")
+        assert taken == min(credits_, self.model.prepaid - self.model.held_prepaid)
+        self.model.prepaid -= taken
+
+    @rule(days=st.integers(1, 31), back=st.integers(0, 40))
+    def renew(self, days: int, back: int) -> None:
+        start = int(self.now.timestamp()) - back * DAY_S
+        period = Period(start, start + (back + days) * DAY_S)
+        opened = ledger.open_period(self.uid, period, synced=True, at=self.now)
+        assert opened == (self.model.period is None or period.start >= self.model.period.start)
+        if opened:
+            self.model.period = period
+            self.model.allowances["cycle", period.start] = self.model.allowance
+
+    @rule()
+    def end_subscription(self) -> None:
+        ledger.close_period(self.uid, at=self.now)
+        self.model.period = None
+
+    @rule(credits_=st.integers(0, 6))
+    def change_plan(self, credits_: int) -> None:
+        plan = Plan.objects.create(label=f"plan {next(serial)}", credits=credits_)
+        ledger.set_plan(self.uid, plan, at=self.now)
+        self.model.allowance = credits_
+        window = self.model.window(self.now)
+        if window[0] == "cycle":
+            self.model.allowances[window] = credits_
+
+    @rule(seconds=st.sampled_from([0.001, 1, 60, 119, DAY_S, 20 * DAY_S]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+
+    @rule()
+    def tidy(self) -> None:
+        ledger.release_overdue(self.now, user_id=self.uid)
+        self._forget_overdue()
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        assert list(mismatches(self.uid)) == []
+
+    @invariant()
+    def the_balance_is_the_models(self) -> None:
+        balance = Balance.objects.get(pk=self.uid)
+        assert (balance.prepaid, balance.prepaid_held) == (
+            self.model.prepaid,
+            self.model.held_prepaid,
+        )
+        assert Reservation.objects.filter(user_id=self.uid).count() == len(self.open)
+
+    @invariant()
+    def the_windows_are_the_models(self) -> None:
+        for row in Window.objects.filter(user_id=self.uid):
+            window = (row.kind, row.start)
+            assert row.app + row.api == self.model.included.get(window, 0)
+            assert row.held == self.model.held_included.get(window, 0)
+
+    @invariant()
+    def the_ledger_says_the_same(self) -> None:
+        entries = LedgerEntry.objects.filter(user_id=self.uid)
+        assert sum(entries.values_list("prepaid", flat=True)) == self.model.prepaid
+
+    def _window(self, hold: Hold) -> tuple[str, int]:
+        if hold.place.cycle is not None:
+            return "cycle", hold.place.cycle
+        return "month", hold.place.month
+
+    def _add(self, hold: Hold, number: int) -> None:
+        window = self._window(hold)
+        if hold.source == "included":
+            held = self.model.held_included
+            held[window] = held.get(window, 0) + number
+        else:
+            self.model.held_prepaid += number
+
+    def _key_used(self, month: int) -> int:
+        held = [h for h in self.open if h.payer.key_id is not None and h.place.month == month]
+        return self.model.key_used.get(month, 0) + len(held)
+
+    def _forget_overdue(self) -> None:
+        for hold, until in list(self.open.items()):
+            if until <= self.now:
+                del self.open[hold]
+                self._add(hold, -1)
+
+
+@pytest.mark.usefixtures("database")
+def test_the_books_always_agree() -> None:
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

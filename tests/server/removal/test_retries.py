@@ -1,0 +1,193 @@
+"""Idempotency-Key: one picture, one charge, the same bytes."""
+
+import datetime as dt
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from rmbg_client import error_of, photo, send
+
+from fakes.steady_matter import SteadyMatter
+from openrembg.matting.errors import InferenceFailed
+from openrembg.server.quota.models import LedgerEntry
+from openrembg.server.removal.models import StoredAnswer
+from openrembg.server.removal.retries import forget_expired
+from people import Person, person
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def ask(
+    client: Client, somebody: Person, *parts: tuple[str, str], key: str = "k", **more: Any
+) -> Any:
+    return send(client, *parts, headers={**somebody.with_key, "Idempotency-Key": key}, **more)
+
+
+def charges() -> int:
+    return LedgerEntry.objects.filter(event="charge").count()
+
+
+def test_a_retry_gets_the_same_bytes_and_costs_nothing(client: Client, furnish: Any) -> None:
+    matter = SteadyMatter()
+    furnish(matter)
+    ada = person(credits_=1)
+    first, again = ask(client, ada), ask(client, ada)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.content == again.content
+    assert (first.headers["X-Credits-Charged"], again.headers["X-Credits-Charged"]) == ("1", "0")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    for name in ("Content-Type", "Content-Length", "X-Width", "X-Model", "Content-Disposition"):
+        assert first.headers[name] == again.headers[name]
+    assert first.headers["X-Request-Id"] != again.headers["X-Request-Id"]
+    assert matter.calls == 1
+    assert charges() == 1
+
+
+def test_a_retry_needs_neither_credits_nor_room_in_the_minute(client: Client) -> None:
+    ada = person(credits_=1, per_minute=1)
+    assert ask(client, ada).status_code == 200
+    assert ask(client, ada).status_code == 200
+    assert ask(client, ada, key="other").status_code == 429
+
+
+def test_another_payload_is_refused(client: Client) -> None:
+    ada = person()
+    assert ask(client, ada).status_code == 200
+    for response in (
+        ask(client, ada, ("w", "10")),
+        ask(client, ada, image=("photo.png", photo(41))),
+        ask(client, ada, image=("photo.png", b"")),
+        ask(client, ada, image=None),
+    ):
+        assert response.status_code == 422
+        assert error_of(response)["status"] == 422
+    assert charges() == 1
+
+
+def test_empty_and_unknown_fields_do_not_make_another_payload(client: Client) -> None:
+    ada = person()
+    first = ask(client, ada, ("w", "10"), ("h", "20"))
+    again = ask(client, ada, ("h", "20"), ("mask", ""), ("x", "y"), ("w", "10"))
+    assert first.content == again.content
+    assert charges() == 1
+
+
+def test_another_user_and_another_key_are_others(client: Client) -> None:
+    ada, bob = person(), person("bob@example.com")
+    for response in (ask(client, ada), ask(client, bob), ask(client, ada, key="l")):
+        assert response.headers["X-Credits-Charged"] == "1"
+
+
+def test_the_key_is_the_users_whichever_credential_brings_it(client: Client) -> None:
+    ada = person()
+    ask(client, ada)
+    headers = {**ada.with_token, "Idempotency-Key": "k"}
+    assert send(client, headers=headers).headers["X-Credits-Charged"] == "0"
+
+
+def test_anonymous_callers_have_none(client: Client) -> None:
+    for _ in range(2):
+        assert send(client, headers={"Idempotency-Key": "k"}).headers["X-Credits-Charged"] == "1"
+    assert not StoredAnswer.objects.exists()
+
+
+@pytest.mark.parametrize(("length", "status"), [(255, 200), (256, 400)])
+def test_a_key_has_at_most_255_characters(client: Client, length: int, status: int) -> None:
+    assert ask(client, person(), key="k" * length).status_code == status
+
+
+def test_an_empty_key_is_none(client: Client) -> None:
+    ada = person()
+    for _ in range(2):
+        assert ask(client, ada, key=" ").headers["X-Credits-Charged"] == "1"
+
+
+def test_what_failed_is_tried_again(client: Client, furnish: Any) -> None:
+    matter = SteadyMatter(error=InferenceFailed("broke"))
+    furnish(matter)
+    ada = person()
+    assert ask(client, ada).status_code == 500
+    assert ask(client, ada, ("w", "abc")).status_code == 400
+    matter.error = None
+    assert ask(client, ada).headers["X-Credits-Charged"] == "1"
+    assert ask(client, ada).headers["X-Credits-Charged"] == "0"
+
+
+def test_an_empty_picture_is_kept_too(client: Client, furnish: Any) -> None:
+    matter = SteadyMatter(finds=False)
+    furnish(matter)
+    ada = person()
+    assert ask(client, ada).content == ask(client, ada).content
+    assert matter.calls == 1
+    assert charges() == 0
+
+
+def test_of_many_at_once_one_computes(furnish: Any) -> None:
+    matter = SteadyMatter()
+    matter.may_end.clear()
+    furnish(matter)
+    ada = person(credits_=1)
+    start = threading.Barrier(12)
+
+    def once(_number: int) -> tuple[int, bytes, str]:
+        start.wait()
+        response = ask(Client(), ada)
+        connection.close()
+        return response.status_code, response.content, response.headers["X-Credits-Charged"]
+
+    threading.Timer(0.3, matter.may_end.set).start()
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(once, range(12)))
+    assert {status for status, _, _ in answers} == {200}
+    assert len({content for _, content, _ in answers}) == 1
+    assert sorted(charged for _, _, charged in answers) == ["0"] * 11 + ["1"]
+    assert matter.calls == 1
+
+
+def test_after_a_day_the_key_is_free_again(client: Client) -> None:
+    ada = person()
+    ask(client, ada)
+    StoredAnswer.objects.update(expires_at=timezone.now())
+    assert ask(client, ada, ("w", "10")).headers["X-Credits-Charged"] == "1"
+    day = dt.timedelta(hours=24)
+    assert forget_expired(timezone.now() + day * 0.99) == 0
+    assert forget_expired(timezone.now() + day) == 1
+
+
+def test_the_place_of_a_dead_server_is_taken_over(client: Client) -> None:
+    ada = person()
+    StoredAnswer.objects.create(
+        user=ada.user, key="k", fingerprint="f", claim=uuid.uuid4(), expires_at=timezone.now()
+    )
+    assert ask(client, ada).headers["X-Credits-Charged"] == "1"
+
+
+def test_one_that_still_runs_is_waited_for_and_then_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openrembg.server.removal.retries.WAIT_S", 0.3)
+    ada = person()
+    first = ask(client, ada)
+    StoredAnswer.objects.update(headers=None, body=None)
+    response = ask(client, ada)
+    assert first.status_code == 200
+    assert error_of(response)["status"] == 409
+    assert charges() == 1
+
+
+def test_one_whose_place_was_taken_over_is_not_charged(client: Client, furnish: Any) -> None:
+    class Thief(SteadyMatter):
+        def matte(self, source: Any) -> Any:
+            StoredAnswer.objects.update(claim=uuid.uuid4())
+            return super().matte(source)
+
+    furnish(Thief())
+    ada = person(credits_=1)
+    assert ask(client, ada).status_code == 409
+    assert charges() == 0
+    assert send(client, headers=ada.with_key).status_code == 200
