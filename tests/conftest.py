@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from pytest_django import DjangoDbBlocker
+from pytest_django.fixtures import Settings as DjangoSettings
 
 from databases import PostgreSQL, Sqlite, TestDatabase, connected_to, emptied
+from openrembg.server import settings as server_settings
 from services import (
     NO_LIMITS,
     Service,
@@ -16,6 +18,8 @@ from services import (
     postgresql_server,
     redis_server,
 )
+
+QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +76,21 @@ def prepared_database(
 
 @pytest.fixture
 def database(
-    prepared_database: TestDatabase, django_db_blocker: DjangoDbBlocker
+    prepared_database: TestDatabase,
+    django_db_blocker: DjangoDbBlocker,
+    settings: DjangoSettings,
 ) -> Iterator[TestDatabase]:
-    """The database with nothing but what the migrations put there; for any thread, for real."""
+    """The database with nothing but what the migrations put there; for any thread, for real.
+
+    Passwords are hashed fast, but where a test asks for `real_passwords`.
+    """
+    settings.PASSWORD_HASHERS = [QUICK_HASHER, *server_settings.PASSWORD_HASHERS]
     with django_db_blocker.unblock():
         yield prepared_database
         emptied()
+
+
+@pytest.fixture
+def real_passwords(database: TestDatabase, settings: DjangoSettings) -> None:
+    """Passwords hashed as the server hashes them, which takes a tenth of a second each."""
+    settings.PASSWORD_HASHERS = server_settings.PASSWORD_HASHERS

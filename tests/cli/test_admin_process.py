@@ -145,7 +145,7 @@ def test_bytes_that_are_no_text_are_refused(openrembg: Run) -> None:
 
 
 def test_a_password_from_a_pipe_is_never_shown(openrembg: Run) -> None:
-    for password, code in ((PASSWORD, 0), ("xk2fq", 2)):
+    for password, code in ((PASSWORD, 0), ("x" * 4097, 2)):
         ended = openrembg(
             *("admin", "create-user", f"ada{code}@example.com", "--password", "-"),
             stdin=password.encode(),
@@ -179,12 +179,12 @@ def test_a_password_at_a_terminal_is_asked_for_and_not_echoed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_twenty_grants_at_once_add_up(
+def test_grants_at_once_add_up(
     openrembg: Run, tmp_path: Path, postgresql: Service, kind: str
 ) -> None:
     settings = {"OPENREMBG_LOG_LEVEL": "warning"}
     if kind == "postgresql":
-        database = PostgreSQL(postgresql.port, "twenty_grants")
+        database = PostgreSQL(postgresql.port, "grants_at_once")
         database.create()
         settings["DATABASE_URL"] = database.url
     made(openrembg, **settings)
@@ -193,12 +193,12 @@ def test_twenty_grants_at_once_add_up(
         subprocess.Popen(
             [*command, str(number)], env=environment(tmp_path) | settings, stderr=subprocess.PIPE
         )
-        for number in range(1, 21)
+        for number in range(1, 9)
     ]
     said = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * 20, said
+    assert [process.returncode for process in started] == [0] * 8, said
     ended = openrembg("admin", "usage", "ada@example.com", **settings)
-    assert "prepaid credits\t210" in lines(ended.stdout)
+    assert "prepaid credits\t36" in lines(ended.stdout)
     assert openrembg("admin", "verify-ledger", **settings).returncode == 0
 
 

@@ -15,7 +15,7 @@ from openrembg.cli.admin_keys import create_key, create_token, list_keys, revoke
 from openrembg.cli.admin_ledger import rebuild_redis, verify_ledger
 from openrembg.cli.admin_plans import plan, plans
 from openrembg.cli.admin_usage import usage
-from openrembg.cli.admin_users import create_user, make_staff
+from openrembg.cli.admin_users import create_user, delete_user, make_staff
 
 admin = typer.Typer(
     name="admin",
@@ -38,6 +38,7 @@ def _options(
 
 
 admin.command()(create_user)
+admin.command()(delete_user)
 admin.command()(make_staff)
 admin.command()(create_key)
 admin.command()(create_token)

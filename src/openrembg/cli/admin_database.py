@@ -34,13 +34,14 @@ def opened() -> Iterator[None]:
     from django.db import Error, connections
 
     from openrembg.server.database import prepare
+    from openrembg.server.errors import AccountGone
 
     try:
         prepare()
         yield
     except DatabaseUnusable as error:
         stop(str(error))
-    except ObjectDoesNotExist:
+    except (AccountGone, ObjectDoesNotExist):
         stop("Somebody has deleted this meanwhile.")
     except Error as error:
         stop(f"The database failed: {(str(error) or type(error).__name__).splitlines()[0]}")

@@ -155,9 +155,10 @@ PARAMETERS: Final[Json] = {
         "required": False,
         "description": (
             "With an account: a retry with the same key gets the same bytes, within 24 hours, and "
-            "costs nothing. What failed is tried again. Anonymous callers' keys are ignored."
+            "costs nothing. What failed is tried again. At most 255 characters. Anonymous callers' "
+            "keys are ignored, whatever they are."
         ),
-        "schema": {"type": "string", "maxLength": 255},
+        "schema": {"type": "string"},
         "example": "order-1234",
     },
 }

@@ -6,6 +6,7 @@
     ├── BothCredentials        400  an API key and a user token at once
     ├── IdempotencyKeyTooLong  400
     ├── InvalidKey             401
+    │   └── AccountGone             deleted while the request ran
     ├── InvalidToken           401
     ├── NotLoggedIn            401  no session, on the routes that want one
     ├── EmailNotVerified       403
@@ -104,6 +105,10 @@ class InvalidKey(PublicError):
     status = 401
     code = "invalid_api_key"
     message = "invalid api key"
+
+
+class AccountGone(InvalidKey):
+    """The account was deleted while its request ran."""
 
 
 class InvalidToken(PublicError):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import Error, connection
 from django.utils import timezone
 
@@ -36,6 +37,7 @@ def tidy(now: dt.datetime) -> None:
         released = release_overdue(now)
         forget_expired(now)
         forget_ended(now.timestamp())
+        SessionStore.clear_expired()
     except Error as error:
         logger.warning(
             "The database does not answer", extra={"fields": {"error": type(error).__name__}}

@@ -14,6 +14,7 @@ def test_an_address_is_one_address_in_any_case(again: str) -> None:
         User.objects.create_user(again, "secret words")
 
 
+@pytest.mark.usefixtures("real_passwords")
 def test_a_password_is_kept_as_an_argon2_hash() -> None:
     user = User.objects.create_user("ada@example.com", "secret words")
     assert user.password.startswith("argon2$argon2id$")

@@ -1,8 +1,10 @@
 """POST /rmbg with an account: who pays, what the headers say, and in which order it is refused."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from rmbg_client import error_of, photo, send
 
@@ -139,6 +141,45 @@ def test_a_revoked_key_is_dead_at_once(client: Client) -> None:
         "status": 401,
     }
     assert send(client, headers=ada.with_token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("moment", "months"),
+    [
+        ("2026-11-30T23:59:59.999+00:00", {(2026, 11): 1, (2026, 12): 0}),
+        ("2026-12-01T00:00:00+00:00", {(2026, 11): 0, (2026, 12): 1}),
+        ("2026-12-31T23:59:59.999+00:00", {(2026, 12): 1, (2027, 1): 0}),
+        ("2027-01-01T00:00:00+00:00", {(2026, 12): 0, (2027, 1): 1}),
+    ],
+)
+def test_a_picture_counts_in_the_month_of_its_instant(
+    client: Client, moment: str, months: dict[tuple[int, int], int]
+) -> None:
+    ada = person(credits_=1)
+    with time_machine.travel(dt.datetime.fromisoformat(moment), tick=False):
+        assert send(client, headers=ada.with_key).status_code == 200
+        assert send(client, headers=ada.with_key).status_code == 429
+        for (year, month), used in months.items():
+            query = {"year": year, "month": month}
+            usage = client.get("/api/membership-usage", query, headers=ada.with_key).json()
+            assert usage["api_usage"] == used
+    later = dt.datetime.fromisoformat(moment) + dt.timedelta(milliseconds=1)
+    with time_machine.travel(later, tick=False):
+        status = send(client, headers=ada.with_key).status_code
+        assert status == (200 if moment.startswith(("2026-11", "2026-12-31")) else 429)
+
+
+def test_an_account_that_is_deleted_meanwhile_pays_nothing(client: Client, furnish: Any) -> None:
+    class Deleter(SteadyMatter):
+        def matte(self, source: Any) -> Any:
+            ada.user.delete()
+            return super().matte(source)
+
+    furnish(Deleter())
+    ada = person()
+    response = send(client, headers=ada.with_key)
+    assert error_of(response) == {"error": "invalid api key", "status": 401}
+    assert not LedgerEntry.objects.exists()
 
 
 def test_the_unknown_pay_nothing_for_others(client: Client) -> None:

@@ -23,7 +23,8 @@ from django.utils.translation import gettext as _
 
 from openrembg.server.accounts import mail
 from openrembg.server.accounts.address import client_address, client_block
-from openrembg.server.accounts.models import User
+from openrembg.server.accounts.keys import revoke_all
+from openrembg.server.accounts.models import User, UserToken
 
 APP = "allauth.account"
 MAX_ADDRESS = 254
@@ -106,8 +107,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
         """Set a password; whoever came by a mailed link has confirmed the address with it.
 
         Nobody else comes here before they have: the other ways to a new password need a log-in.
+        Whoever had the old one may have made user tokens with it; they end.
         """
         super().set_password(user, password)
+        revoke_all(user, UserToken)
         addresses = list(EmailAddress.objects.filter(user=user))
         # With more than one, the link may have gone to another than the user's own.
         if [address.email for address in addresses] == [user.email] and not addresses[0].verified:

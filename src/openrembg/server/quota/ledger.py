@@ -20,9 +20,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from openrembg.server import sql
-from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import FREE, Plan
-from openrembg.server.errors import KeyCap, MonthlyLimit
+from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
 from openrembg.server.quota import counters
 from openrembg.server.quota.balances import locked_balance, save_balance
 from openrembg.server.quota.chain import digest
@@ -99,7 +98,7 @@ def changing(user_id: int) -> Iterator[Balance]:
     """Hold the user's balance locked for one transaction, and yield it.
 
     May be nested for the same user; whatever is raised then has to leave the outer one too. Raises
-    User.DoesNotExist for a user that is gone.
+    AccountGone for a user that is gone.
     """
     if connection.in_atomic_block:
         yield _locked(user_id)
@@ -184,7 +183,7 @@ def release(hold: Hold) -> bool:
                 return False
             _let_go(balance, hold)
             return True
-    except User.DoesNotExist:
+    except AccountGone:
         return False
 
 
@@ -307,7 +306,7 @@ def _reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
 def _locked(user_id: int) -> Balance:
     balance = locked_balance(user_id)
     if balance is None:
-        raise User.DoesNotExist
+        raise AccountGone
     return balance
 
 

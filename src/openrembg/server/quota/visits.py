@@ -16,7 +16,6 @@ from django.utils import timezone
 from limits.storage import Storage
 
 from openrembg.server.accounts.asking import Anonymous, Member
-from openrembg.server.database import give_back_connection
 from openrembg.server.errors import DailyLimit, KeyCap, MonthlyLimit
 from openrembg.server.quota import ledger
 from openrembg.server.quota.ledger import Left
@@ -167,7 +166,6 @@ class MemberVisit:
         lasts = dt.timedelta(seconds=settings.OPENREMBG.request_timeout_s)
         held = HeldCredit(ledger.reserve(self.member.payer, self.now, lasts), self)
         self.count(1)
-        give_back_connection()
         try:
             yield held
         except BaseException:

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from openrembg.matting.matter import Matter
 from openrembg.matting.pipeline import Cutout, cut_out
 from openrembg.server.accounts.asking import Member, who_is_asking
+from openrembg.server.database import give_back_connection
 from openrembg.server.errors import ClientGone
 from openrembg.server.observability.metrics import count_credit, count_stages
 from openrembg.server.quota.headers import begin_visit
@@ -47,6 +48,7 @@ def remove_background(request: HttpRequest) -> HttpResponse:
 def _compute(request: HttpRequest, work: Work, matter: Matter) -> Cutout:
     """Wait for a slot and cut out. Raises ClientGone when nobody waits for the answer any more."""
     house, gone = service(), client_gone(request)
+    give_back_connection()
     with house.slots.admit(work.pixels, gone):
         cutout = cut_out(
             work.picture.source(),
