@@ -316,7 +316,10 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
         pool = {"min_size": 1, "max_size": chosen.database_connections, "timeout": 10}
         # A connection of the pool may be older than the server that answers now.
         database["CONN_HEALTH_CHECKS"] = True
-        database["OPTIONS"] = {**cast(dict[str, Any], database["OPTIONS"]), "pool": pool}
+        # Statements of the paid way are the same each time: PostgreSQL plans them once.
+        prepared = {"server_side_binding": True, "prepare_threshold": 3}
+        options = cast(dict[str, Any], database["OPTIONS"])
+        database["OPTIONS"] = {**options, **prepared, "pool": pool}
     return database
 
 

@@ -47,7 +47,9 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
     from openrembg.matting.tuning import tune_process
     from openrembg.server import upkeep
     from openrembg.server.database import prepare
+    from openrembg.server.quota import publisher
     from openrembg.server.quota.cycle_scan import start_scanning
+    from openrembg.server.quota.redis_usage import publish
     from openrembg.server.service import service, workers
 
     tune_process()
@@ -68,12 +70,12 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
         arguments = (backend, url, sys.stdout)
         threading.Thread(target=_say_ready, args=arguments, name="say-ready", daemon=True).start()
 
-    stop_upkeep, stop_scanning = upkeep.start(), start_scanning()
+    stops = (upkeep.start(), start_scanning(), publisher.start(publish))
     try:
         return serve(application, config, on_ready=on_listening)
     finally:
-        stop_upkeep()
-        stop_scanning()
+        for stop in stops:
+            stop()
 
 
 def _say_ready(backend: "Backend", url: str, out: TextIO) -> None:

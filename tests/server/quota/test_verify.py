@@ -108,7 +108,7 @@ def test_what_is_given_back_fits(ada: User) -> None:
         ("quota_window", "DELETE", "kind = 'month'", f"window month {MONTH} api is 0; the ledger"),
         ("quota_window", "start = 0", "kind = 'cycle'", "window cycle 0 api is 1; the ledger"),
         ("quota_keymonth", "used = 0", "1 = 1", f"{MONTH} used is 0; the ledger says 4."),
-        ("quota_keymonth", "held = 5", "1 = 1", f"{MONTH} held is 5; the reservations say 1."),
+        ("quota_keymonth", "held = 5", "1 = 1", f"{MONTH} held is 5; the reservations say 0."),
         ("quota_day", "included = -3", "key_id IS NULL", "day 2026-11-21 None included is -3;"),
         ("quota_day", "prepaid = 0", "key_id IS NOT NULL", "prepaid is 0; the ledger says 2."),
         ("quota_day", "DELETE", "key_id IS NULL", "day 2026-11-21 None included is 0; the ledg"),

@@ -1,7 +1,8 @@
 """The counters that a charge moves: windows, the key's month, the day. Each call is one statement.
 
-All of them run while the user's balance is locked, so that a counter which is not there yet can be
-added without two at once adding it. Conditions are in the statements all the same.
+A counter that is not there yet is added. Where the user's balance is not locked meanwhile, two at
+once may try, and one of them gets an IntegrityError and has to begin anew. Whoever changes several
+changes windows before the key's month, so that no two wait for each other.
 """
 
 # ruff: noqa: S608 (the statements are put together from constants of this file)
@@ -58,9 +59,9 @@ def hold_included(user_id: int, place: Place, plan_credits: int) -> bool:
     return True
 
 
-def hold_of_key(key_id: int, month: int, cap: int | None) -> bool:
+def hold_of_key(key_id: int, month: int, cap: int) -> bool:
     """Hold a credit of a key's month, if its cap allows."""
-    if sql.run(_HOLD_OF_KEY, key_id, month, _NO_CAP if cap is None else cap):
+    if sql.run(_HOLD_OF_KEY, key_id, month, cap):
         return True
     if cap == 0 or sql.first(_SPENT_OF_KEY, key_id, month):
         return False
@@ -89,9 +90,10 @@ def count(user_id: int, place: Place, channel: Channel, source: Source) -> None:
             )
 
 
-def count_of_key(key_id: int, month: int) -> None:
-    """Count a charge in a key's month; the credit that was held is held no more."""
-    sql.run(_COUNT_OF_KEY, key_id, month)
+def count_of_key(key_id: int, month: int, *, was_held: bool) -> None:
+    """Count a charge in a key's month; a credit that was held there is held no more."""
+    if not sql.run(_COUNT_OF_KEY, int(was_held), key_id, month):
+        sql.insert(KeyMonth(key_id=key_id, start=month, used=1))
 
 
 def count_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source) -> None:
@@ -104,7 +106,6 @@ def count_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source)
         sql.insert(Day(user_id=user_id, key_id=key_id, day=day, **{source: 1}))
 
 
-_NO_CAP: Final = 2**62
 _FIELD: Final[dict[tuple[Channel, Source], str]] = {
     ("app", "included"): "app",
     ("api", "included"): "api",
@@ -125,7 +126,7 @@ _COUNT: Final = {
     which: f"UPDATE quota_window SET {field} = {field} + 1, held = held - %s {_WINDOW}"
     for which, field in _FIELD.items()
 }
-_COUNT_OF_KEY: Final = f"UPDATE quota_keymonth SET used = used + 1, held = held - 1 {_KEY}"
+_COUNT_OF_KEY: Final = f"UPDATE quota_keymonth SET used = used + 1, held = held - %s {_KEY}"
 _COUNT_OF_DAY: Final = {
     source: f"UPDATE quota_day SET {source} = {source} + 1 "
     "WHERE user_id = %s AND day = %s AND key_id = %s"

@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from openrembg.server import sql
@@ -42,6 +42,11 @@ class Payer:
     channel: Channel
     key_id: int | None = None
     key_cap: int | None = None
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the key has a cap of its own."""
+        return self.key_id is not None and self.key_cap is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +85,29 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A reserved credit."""
+    """A reserved credit. capped: the key's month holds it too."""
 
     id: uuid.UUID
     payer: Payer
     place: Place
     source: Source
+    capped: bool
 
 
 def open_account(user_id: int) -> None:
     """Give a new user an empty balance on the free plan."""
     Balance.objects.create(user_id=user_id, plan=Plan.objects.get(label=FREE))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let what the block does to the books be one transaction. May be nested."""
+    if connection.in_atomic_block:
+        yield
+        return
+    turn = _SQLITE_TURN if connection.vendor == "sqlite" else nullcontext()
+    with turn, transaction.atomic():
+        yield
 
 
 @contextmanager
@@ -100,11 +117,7 @@ def changing(user_id: int) -> Iterator[Balance]:
     May be nested for the same user; whatever is raised then has to leave the outer one too. Raises
     AccountGone for a user that is gone.
     """
-    if connection.in_atomic_block:
-        yield _locked(user_id)
-        return
-    turn = _SQLITE_TURN if connection.vendor == "sqlite" else nullcontext()
-    with turn, transaction.atomic():
+    with together():
         yield _locked(user_id)
 
 
@@ -131,11 +144,18 @@ def left(payer: Payer, balance: Balance, now: dt.datetime) -> Left:
     )
 
 
-def reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
+def reserve(
+    payer: Payer, now: dt.datetime, lasts: dt.timedelta, balance: Balance | None = None
+) -> Hold:
     """Hold one credit for at most `lasts`, an included one if there is any.
 
-    Raises KeyCap when the key has used its own cap, MonthlyLimit when nothing is left.
+    balance: what the request has loaded, a moment ago; with it, an included credit is held without
+    locking the user's balance. Raises KeyCap when the key has used its own cap, MonthlyLimit when
+    nothing is left.
     """
+    hold = None if balance is None else _reserve_included(payer, balance, now, lasts)
+    if hold is not None:
+        return hold
     try:
         return _reserve(payer, now, lasts)
     except MonthlyLimit:
@@ -287,20 +307,42 @@ def close_period(user_id: int, *, at: dt.datetime | None = None) -> None:
 def _reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
     with changing(payer.user_id) as balance:
         place = place_of(balance, now)
-        hold = Hold(uuid.uuid4(), payer, place, _hold(balance, payer, place))
-        sql.insert(
-            Reservation(
-                id=hold.id,
-                user_id=payer.user_id,
-                key_id=payer.key_id,
-                channel=payer.channel,
-                source=hold.source,
-                month_start=place.month,
-                cycle_start=place.cycle,
-                deadline=now + lasts,
-            )
+        return _kept(payer, place, _hold(balance, payer, place), now + lasts)
+
+
+def _reserve_included(
+    payer: Payer, balance: Balance, now: dt.datetime, lasts: dt.timedelta
+) -> Hold | None:
+    """Hold an included credit by the window's own condition; None: it takes a closer look."""
+    place = place_of(balance, now)
+    try:
+        with together():
+            if not counters.hold_included(payer.user_id, place, balance.plan.credits):
+                return None
+            _hold_of_key(payer, place)
+            return _kept(payer, place, "included", now + lasts)
+    except IntegrityError:
+        # Another request added the same counter, or the account is gone.
+        return None
+
+
+def _kept(payer: Payer, place: Place, source: Source, deadline: dt.datetime) -> Hold:
+    """Write down what is held."""
+    hold = Hold(uuid.uuid4(), payer, place, source, capped=payer.is_capped)
+    sql.insert(
+        Reservation(
+            id=hold.id,
+            user_id=payer.user_id,
+            key_id=payer.key_id,
+            channel=payer.channel,
+            source=source,
+            month_start=place.month,
+            cycle_start=place.cycle,
+            capped=hold.capped,
+            deadline=deadline,
         )
-        return hold
+    )
+    return hold
 
 
 def _locked(user_id: int) -> Balance:
@@ -311,16 +353,23 @@ def _locked(user_id: int) -> Balance:
 
 
 def _hold(balance: Balance, payer: Payer, place: Place) -> Source:
+    source: Source = "included"
+    if not counters.hold_included(balance.pk, place, balance.plan.credits):
+        source = "prepaid"
+        if balance.prepaid_held >= balance.prepaid:
+            raise MonthlyLimit
+        balance.prepaid_held += 1
+        save_balance(balance)
+    _hold_of_key(payer, place)
+    return source
+
+
+def _hold_of_key(payer: Payer, place: Place) -> None:
     key_id, cap = payer.key_id, payer.key_cap
-    if key_id is not None and not counters.hold_of_key(key_id, place.month, cap):
+    if key_id is None or cap is None:
+        return
+    if not counters.hold_of_key(key_id, place.month, cap):
         raise KeyCap
-    if counters.hold_included(balance.pk, place, balance.plan.credits):
-        return "included"
-    if balance.prepaid_held >= balance.prepaid:
-        raise MonthlyLimit
-    balance.prepaid_held += 1
-    save_balance(balance)
-    return "prepaid"
 
 
 def _left_of_key(payer: Payer, place: Place) -> int | None:
@@ -351,7 +400,7 @@ def _let_go(balance: Balance, hold: Hold) -> None:
     else:
         balance.prepaid_held -= 1
         save_balance(balance)
-    if hold.payer.key_id is not None:
+    if hold.payer.key_id is not None and hold.capped:
         counters.let_go_of_key(hold.payer.key_id, hold.place.month)
 
 
@@ -360,14 +409,15 @@ def _count(hold: Hold, now: dt.datetime) -> None:
     payer, place = hold.payer, hold.place
     counters.count(payer.user_id, place, payer.channel, hold.source)
     if payer.key_id is not None:
-        counters.count_of_key(payer.key_id, place.month)
+        counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
     day = now.astimezone(dt.UTC).date()
     counters.count_of_day(payer.user_id, payer.key_id, day, hold.source)
 
 
 def _hold_of(row: Reservation) -> Hold:
     payer = Payer(row.user_id, cast(Channel, row.channel), row.key_id)
-    return Hold(row.pk, payer, Place(row.month_start, row.cycle_start), cast(Source, row.source))
+    place = Place(row.month_start, row.cycle_start)
+    return Hold(row.pk, payer, place, cast(Source, row.source), row.capped)
 
 
 def _is_known(event: str, reference: str) -> bool:

@@ -163,8 +163,8 @@ class Day(models.Model):
 class Reservation(models.Model):
     """A credit that is held for one picture: it becomes a charge or goes back.
 
-    month_start, cycle_start: the windows that the charge will count in. deadline: from then on
-    nobody is believed to be computing the picture.
+    month_start, cycle_start: the windows that the charge will count in. capped: the key's month
+    holds it too. deadline: from then on nobody is believed to be computing the picture.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -176,6 +176,7 @@ class Reservation(models.Model):
     source = models.CharField(max_length=8, choices=SOURCES)
     month_start = models.BigIntegerField()
     cycle_start = models.BigIntegerField(null=True)
+    capped = models.BooleanField(default=False)
     deadline = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from redis import Redis
 
+from openrembg.server.quota import publisher
 from openrembg.server.quota import usage_keys as keys
 from openrembg.server.quota.breaker import FAILURES, Breaker
 from openrembg.server.quota.models import Balance
@@ -223,9 +224,20 @@ def present_usage(
 
 
 def publish_after_commit(user_id: int) -> None:
-    """Write what the user has into Redis once the present transaction is kept, if there is one."""
+    """Write what the user has into Redis once the present transaction is kept, if there is one.
+
+    In a server a thread does it, a moment later.
+    """
     if settings.OPENREMBG.redis_url is not None:
-        transaction.on_commit(partial(publish, user_id), robust=True)
+        transaction.on_commit(partial(_publish_soon, user_id), robust=True)
+
+
+def _publish_soon(user_id: int) -> None:
+    beside = publisher.running()
+    if beside is None:
+        publish(user_id)
+    else:
+        beside.add(user_id)
 
 
 def publish(user_id: int) -> None:

@@ -171,6 +171,6 @@ def _reserved(user_id: int) -> Counter[Place]:
             numbers["window", kind, start, "held"] += 1
         else:
             numbers["balance", "prepaid_held"] += 1
-        if row.key_id is not None:
+        if row.key_id is not None and row.capped:
             numbers["key month", row.key_id, row.month_start, "held"] += 1
     return numbers

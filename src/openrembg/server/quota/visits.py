@@ -6,7 +6,7 @@ An anonymous caller spends cut-outs of the day, a member credits.
 import datetime as dt
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
@@ -51,6 +51,9 @@ class Visit(Protocol):
 
     def hold(self) -> AbstractContextManager[Held]:
         """Hold a unit while the block runs; whatever it raises gives it back."""
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Let the block's charge and the answer that it keeps be one transaction."""
 
     def standings(self) -> tuple[Standing, Standing]:
         """Return how the caller stands with both limits, after this request."""
@@ -103,6 +106,10 @@ class AnonymousVisit:
         except BaseException:
             self.release()
             raise
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing: no answer is kept."""
+        return nullcontext()
 
     def charge(self) -> None:
         """Do nothing: what is held is counted already."""
@@ -164,13 +171,19 @@ class MemberVisit:
     def hold(self) -> Iterator[Held]:
         """Hold one credit. Raises MonthlyLimit or KeyCap when none is left."""
         lasts = dt.timedelta(seconds=settings.OPENREMBG.request_timeout_s)
-        held = HeldCredit(ledger.reserve(self.member.payer, self.now, lasts), self)
+        held = HeldCredit(
+            ledger.reserve(self.member.payer, self.now, lasts, self.member.balance), self
+        )
         self.count(1)
         try:
             yield held
         except BaseException:
             held.try_to_release()
             raise
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Let the block's charge and the answer that it keeps be one transaction."""
+        return ledger.together()
 
     def count(self, credits_: int) -> None:
         """Take note of credits that are held now, or with a minus of those that came back."""

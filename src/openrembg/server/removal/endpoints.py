@@ -10,7 +10,7 @@ from openrembg.server.errors import ClientGone
 from openrembg.server.observability.metrics import count_credit, count_stages
 from openrembg.server.quota.headers import begin_visit
 from openrembg.server.removal.answer import picture_answer
-from openrembg.server.removal.retries import attempt, settled_together
+from openrembg.server.removal.retries import attempt
 from openrembg.server.removal.work import Work, client_gone, read_work
 from openrembg.server.service import service
 
@@ -33,7 +33,7 @@ def remove_background(request: HttpRequest) -> HttpResponse:
         with visit.hold() as credit:
             matter = service().backend.matter()
             cutout = _compute(request, work, matter)
-            with settled_together(caller):
+            with visit.settling():
                 if cutout.foreground_detected:
                     credit.charge()
                 else:

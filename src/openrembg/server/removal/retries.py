@@ -29,7 +29,6 @@ from openrembg.server.errors import (
     OtherPayload,
     StillRunning,
 )
-from openrembg.server.quota.ledger import changing
 from openrembg.server.removal.form import Form
 from openrembg.server.removal.models import MAX_IDEMPOTENCY_KEY, StoredAnswer
 from openrembg.server.removal.schemas import ORDER
@@ -95,16 +94,6 @@ def attempt(request: HttpRequest, caller: Anonymous | Member) -> Iterator[Attemp
     except BaseException:
         mine.forget()
         raise
-
-
-@contextmanager
-def settled_together(caller: Anonymous | Member) -> Iterator[None]:
-    """Let the block's charge and its kept answer be one transaction."""
-    if isinstance(caller, Anonymous):
-        yield
-        return
-    with changing(caller.payer.user_id):
-        yield
 
 
 def fingerprint(form: Form) -> str:
