@@ -10,6 +10,7 @@ import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 
 from openrembg.server.environment import DatabaseUnusable
@@ -35,7 +36,7 @@ def prepare() -> None:
             if _is_behind():
                 call_command("migrate", interactive=False, verbosity=0)
                 logger.info("The database's tables are up to date")
-    except (Error, psycopg.Error, OSError) as error:
+    except (Error, psycopg.Error, InconsistentMigrationHistory, OSError) as error:
         raise DatabaseUnusable(f"The database cannot be used: {_first_line(error)}.") from error
 
 
@@ -50,7 +51,7 @@ def answers() -> bool:
 
 
 def give_back_connection() -> None:
-    """Let others have this thread's connection while it does something that takes long.
+    """Let others have this thread's connection while it waits for something.
 
     PostgreSQL's connections are few; a SQLite file's is the thread's own and stays.
     """

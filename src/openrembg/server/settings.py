@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.utils.functional import lazystr
 
 from openrembg.folders import default_data_dir
+from openrembg.matting.runtime import available_cores
 from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
     DATABASE,
@@ -193,11 +194,12 @@ class Settings:
         shown="`openrembg.db` (SQLite) in the data folder",
         secret=True,
     )
-    database_connections: int = setting(
+    database_connections: int | None = setting(
         "OPENREMBG_DATABASE_CONNECTIONS",
         whole(1, 1000),
-        16,
+        None,
         "How many connections each server opens to PostgreSQL at most.",
+        shown="16, or 8 more than the workers",
     )
     redis_url: str | None = setting(
         "REDIS_URL",
@@ -313,7 +315,8 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
     """Return Django's settings for the chosen database, with a pool in front of PostgreSQL."""
     database = dict(chosen.database)
     if chosen.has_postgresql:
-        pool = {"min_size": 1, "max_size": chosen.database_connections, "timeout": 10}
+        most = chosen.database_connections or max(16, (chosen.workers or available_cores()) + 8)
+        pool = {"min_size": 1, "max_size": most, "timeout": 10}
         # A connection of the pool may be older than the server that answers now.
         database["CONN_HEALTH_CHECKS"] = True
         # Statements of the paid way are the same each time: PostgreSQL plans them once.

@@ -7,10 +7,17 @@ else goes through the models, which own the tables and their constraints.
 
 import datetime as dt
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Model
+
+Statement = tuple[str, list[Any]]
+
+_WAITING: Final[ContextVar[list[Statement] | None]] = ContextVar("waiting", default=None)
 
 
 def run(statement: str, *values: object) -> int:
@@ -28,15 +35,48 @@ def first(statement: str, *values: object) -> tuple[Any, ...] | None:
         return row
 
 
-def insert(row: Model) -> None:
-    """Add a row of any model, as save(force_insert=True) without signals."""
+def insert(row: Model, if_there: str = "", *values: object) -> None:
+    """Add a row of any model, as save(force_insert=True) without signals.
+
+    if_there: what to do instead when there is such a row, as `ON CONFLICT …`, and its values.
+    """
     fields = [f for f in row._meta.local_concrete_fields if getattr(row, f.attname) is not None]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     places = ", ".join(["%s"] * len(fields))
-    statement = f'INSERT INTO "{row._meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608
-    values = [f.get_db_prep_save(getattr(row, f.attname), connection) for f in fields]
+    statement = f'INSERT INTO "{row._meta.db_table}" ({columns}) VALUES ({places}) {if_there}'  # noqa: S608
+    told = [f.get_db_prep_save(getattr(row, f.attname), connection) for f in fields]
+    send(statement, *told, *values)
+
+
+def send(statement: str, *values: object) -> None:
+    """Run a statement whose result nobody needs; within `combined`, together with others."""
+    told = [_told(value) for value in values]
+    waiting = _WAITING.get()
+    if waiting is not None:
+        waiting.append((statement, told))
+        return
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement, told)
+
+
+@contextmanager
+def combined() -> Iterator[None]:
+    """Let the block's `send` and `insert` reach PostgreSQL as one statement, when the block ends.
+
+    Each way there and back costs as much as the work. No two of them may change the same row.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    waiting: list[Statement] = []
+    token = _WAITING.set(waiting)
+    try:
+        yield
+    finally:
+        _WAITING.reset(token)
+    *before, (last, _) = waiting
+    parts = ", ".join(f"s{number} AS ({one})" for number, (one, _) in enumerate(before))
+    send(f"WITH {parts} {last}" if before else last, *(v for _, told in waiting for v in told))
 
 
 def locking() -> str:

@@ -51,14 +51,21 @@ class Slots:
         self._running: set[_Ticket] = set()
 
     @contextmanager
-    def admit(self, pixels: int, client_gone: Callable[[], bool] | None = None) -> Iterator[None]:
+    def admit(
+        self,
+        pixels: int,
+        client_gone: Callable[[], bool] | None = None,
+        before_waiting: Callable[[], None] | None = None,
+    ) -> Iterator[None]:
         """Hold a slot for a picture of `pixels` while the block runs.
 
-        Raises Busy when the queue is full or the wait took too long, ClientGone when nobody waits
-        for the answer any more.
+        before_waiting: what to do first if there is no slot at once. Raises Busy when the queue is
+        full or the wait took too long, ClientGone when nobody waits for the answer any more.
         """
         ticket = self._enter(pixels)
         try:
+            if before_waiting is not None and not ticket.admitted.is_set():
+                before_waiting()
             self._wait(ticket, client_gone)
             yield
         finally:

@@ -42,7 +42,7 @@ def locked_balance(user_id: int) -> Balance | None:
 
 def save_balance(balance: Balance) -> None:
     """Write a balance that is locked."""
-    sql.run(
+    sql.send(
         _SAVE,
         balance.plan_id,
         balance.prepaid,

@@ -81,29 +81,22 @@ def let_go_of_key(key_id: int, month: int) -> None:
 
 def count(user_id: int, place: Place, channel: Channel, source: Source) -> None:
     """Count a charge in its windows; an included credit that was held is held no more."""
-    for window in place.all:
-        was_held = source == "included" and window == place.enforced
-        if not sql.run(_COUNT[channel, source], int(was_held), user_id, *window):
-            kind, start = window
-            sql.insert(
-                Window(user_id=user_id, kind=kind, start=start, **{_FIELD[channel, source]: 1})
-            )
+    field = _FIELD[channel, source]
+    for kind, start in place.all:
+        was_held = source == "included" and (kind, start) == place.enforced
+        row = Window(user_id=user_id, kind=kind, start=start, **{field: 1})
+        sql.insert(row, _COUNT[field], int(was_held))
 
 
 def count_of_key(key_id: int, month: int, *, was_held: bool) -> None:
     """Count a charge in a key's month; a credit that was held there is held no more."""
-    if not sql.run(_COUNT_OF_KEY, int(was_held), key_id, month):
-        sql.insert(KeyMonth(key_id=key_id, start=month, used=1))
+    sql.insert(KeyMonth(key_id=key_id, start=month, used=1), _COUNT_OF_KEY, int(was_held))
 
 
 def count_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source) -> None:
     """Count a charge in a day."""
-    if key_id is None:
-        counted = sql.run(_COUNT_OF_APP_DAY[source], user_id, day)
-    else:
-        counted = sql.run(_COUNT_OF_DAY[source], user_id, day, key_id)
-    if not counted:
-        sql.insert(Day(user_id=user_id, key_id=key_id, day=day, **{source: 1}))
+    row = Day(user_id=user_id, key_id=key_id, day=day, **{source: 1})
+    sql.insert(row, (_COUNT_OF_APP_DAY if key_id is None else _COUNT_OF_DAY)[source])
 
 
 _FIELD: Final[dict[tuple[Channel, Source], str]] = {
@@ -122,18 +115,23 @@ UPDATE quota_window SET held = held + 1 {_WINDOW} AND app + api + held < COALESC
 _HOLD_OF_KEY: Final = f"UPDATE quota_keymonth SET held = held + 1 {_KEY} AND used + held < %s"
 _LET_GO: Final = f"UPDATE quota_window SET held = held - 1 {_WINDOW}"
 _LET_GO_OF_KEY: Final = f"UPDATE quota_keymonth SET held = held - 1 {_KEY}"
+# A row that is there already counts on; what it holds was added by `hold_included`.
 _COUNT: Final = {
-    which: f"UPDATE quota_window SET {field} = {field} + 1, held = held - %s {_WINDOW}"
-    for which, field in _FIELD.items()
+    field: f"ON CONFLICT (user_id, kind, start) DO UPDATE "
+    f"SET {field} = quota_window.{field} + 1, held = quota_window.held - %s"
+    for field in _FIELD.values()
 }
-_COUNT_OF_KEY: Final = f"UPDATE quota_keymonth SET used = used + 1, held = held - %s {_KEY}"
+_COUNT_OF_KEY: Final = (
+    "ON CONFLICT (key_id, start) DO UPDATE "
+    "SET used = quota_keymonth.used + 1, held = quota_keymonth.held - %s"
+)
 _COUNT_OF_DAY: Final = {
-    source: f"UPDATE quota_day SET {source} = {source} + 1 "
-    "WHERE user_id = %s AND day = %s AND key_id = %s"
+    source: "ON CONFLICT (user_id, day, key_id) WHERE key_id IS NOT NULL DO UPDATE "
+    f"SET {source} = quota_day.{source} + 1"
     for source in ("included", "prepaid")
 }
 _COUNT_OF_APP_DAY: Final = {
-    source: f"UPDATE quota_day SET {source} = {source} + 1 "
-    "WHERE user_id = %s AND day = %s AND key_id IS NULL"
+    source: "ON CONFLICT (user_id, day) WHERE key_id IS NULL DO UPDATE "
+    f"SET {source} = quota_day.{source} + 1"
     for source in ("included", "prepaid")
 }

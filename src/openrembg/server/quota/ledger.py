@@ -176,22 +176,12 @@ def charge(hold: Hold, now: dt.datetime) -> Source:
             source = _included_after_all(balance, hold)
         else:
             source = _hold(balance, hold.payer, hold.place)
-        _count(replace(hold, source=source), now)
         if source == "prepaid":
             balance.prepaid -= 1
             balance.prepaid_held -= 1
-        _append(
-            balance,
-            LedgerEntry.CHARGE,
-            at=now,
-            included=-1 if source == "included" else 0,
-            prepaid=-1 if source == "prepaid" else 0,
-            channel=hold.payer.channel,
-            key_id=hold.payer.key_id,
-            month_start=hold.place.month,
-            cycle_start=hold.place.cycle,
-            reference=str(hold.id),
-        )
+        with sql.combined():
+            _count(replace(hold, source=source), now)
+            _append_charge(balance, hold, source, now)
         return source
 
 
@@ -412,6 +402,21 @@ def _count(hold: Hold, now: dt.datetime) -> None:
         counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
     day = now.astimezone(dt.UTC).date()
     counters.count_of_day(payer.user_id, payer.key_id, day, hold.source)
+
+
+def _append_charge(balance: Balance, hold: Hold, source: Source, now: dt.datetime) -> None:
+    _append(
+        balance,
+        LedgerEntry.CHARGE,
+        at=now,
+        included=-1 if source == "included" else 0,
+        prepaid=-1 if source == "prepaid" else 0,
+        channel=hold.payer.channel,
+        key_id=hold.payer.key_id,
+        month_start=hold.place.month,
+        cycle_start=hold.place.cycle,
+        reference=str(hold.id),
+    )
 
 
 def _hold_of(row: Reservation) -> Hold:

@@ -48,8 +48,7 @@ def remove_background(request: HttpRequest) -> HttpResponse:
 def _compute(request: HttpRequest, work: Work, matter: Matter) -> Cutout:
     """Wait for a slot and cut out. Raises ClientGone when nobody waits for the answer any more."""
     house, gone = service(), client_gone(request)
-    give_back_connection()
-    with house.slots.admit(work.pixels, gone):
+    with house.slots.admit(work.pixels, gone, before_waiting=give_back_connection):
         cutout = cut_out(
             work.picture.source(),
             work.options,
