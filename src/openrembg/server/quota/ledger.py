@@ -165,11 +165,11 @@ def reserve(
     return _reserve(payer, now, lasts)
 
 
-def charge(hold: Hold, now: dt.datetime) -> Source:
+def charge(hold: Hold, at: dt.datetime) -> Source:
     """Turn a reservation into a charge; return which kind of credit it was.
 
-    A reservation that is gone, because it took longer than it was held for, is made anew first;
-    raises KeyCap and MonthlyLimit when that cannot be.
+    at: when the picture was asked for. A reservation that is gone, because it took longer than it
+    was held for, is made anew first; raises KeyCap and MonthlyLimit when that cannot be.
     """
     with changing(hold.payer.user_id) as balance:
         if _claim(hold.id):
@@ -180,8 +180,8 @@ def charge(hold: Hold, now: dt.datetime) -> Source:
             balance.prepaid -= 1
             balance.prepaid_held -= 1
         with sql.combined():
-            _count(replace(hold, source=source), now)
-            _append_charge(balance, hold, source, now)
+            _count(replace(hold, source=source), at)
+            _append_charge(balance, hold, source, at)
         return source
 
 

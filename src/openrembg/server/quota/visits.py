@@ -212,8 +212,11 @@ class HeldCredit:
         self.source = self.hold.source
 
     def charge(self) -> None:
-        """Turn the reservation into a charge; `source` says then which kind it was."""
-        self.source = ledger.charge(self.hold, timezone.now())
+        """Turn the reservation into a charge; `source` says then which kind it was.
+
+        It counts on the day on which the picture was asked for, as in the month.
+        """
+        self.source = ledger.charge(self.hold, self.visit.now)
 
     def release(self) -> None:
         """Give the credit back, if it is still held."""
