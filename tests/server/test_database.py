@@ -41,6 +41,14 @@ def test_servers_that_start_at_once_make_the_tables_once(tmp_path: Path) -> None
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_database_in_an_open_folder_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    one = prepare(tmp_path)
+    _, said = one.communicate(timeout=120)
+    assert one.returncode == 0, said
+    assert (tmp_path / "data" / "openrembg.db").stat().st_mode & 0o777 == 0o600
+
+
 def test_servers_that_start_at_once_on_postgresql_do_too(
     tmp_path: Path, postgresql: Service
 ) -> None:

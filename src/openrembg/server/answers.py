@@ -15,7 +15,6 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseNotAllowed,
     JsonResponse,
 )
 from django.http.multipartparser import MultiPartParserError
@@ -81,7 +80,7 @@ def one_shape(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = _host_refused(request) or get_response(request)
-        if isinstance(response, HttpResponseNotAllowed):
+        if response.status_code == 405:
             response = _not_allowed(request, response)
         elif response.status_code < 400:
             response = _body_refused(request) or response

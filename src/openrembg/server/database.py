@@ -4,6 +4,7 @@ import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -31,6 +32,7 @@ def prepare() -> None:
     chosen: Settings = settings.OPENREMBG
     try:
         chosen.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _keep_private(chosen)
         _try_to_connect(chosen)
         with _alone(chosen):
             if _is_behind():
@@ -58,6 +60,12 @@ def give_back_connection() -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()
+
+
+def _keep_private(chosen: Settings) -> None:
+    """Make the SQLite file readable by its owner alone, as SQLite then makes those beside it."""
+    if not chosen.has_postgresql:
+        Path(str(chosen.database["NAME"])).touch(0o600)
 
 
 def _try_to_connect(chosen: Settings) -> None:

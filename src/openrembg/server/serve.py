@@ -192,7 +192,7 @@ class Server:
         if self.config.spool_dir is None:
             return
         try:
-            self.config.spool_dir.mkdir(parents=True, exist_ok=True)
+            self.config.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ServeError(
                 f"Cannot use {self.config.spool_dir} for uploads: {error.strerror}."

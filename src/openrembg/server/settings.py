@@ -388,9 +388,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "openrembg.server.answers.head_as_get",
     # For the pages; the API reads neither cookies nor languages.
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "openrembg.server.web.language.PageLanguage",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "openrembg.server.web.pages.PageSessions",
+    "openrembg.server.web.pages.PageLanguage",
+    "openrembg.server.web.pages.PageForms",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",

@@ -49,6 +49,19 @@ class OwnLines(logging.Filter):
         return record.exc_info is not None
 
 
+class NoPaths(logging.Filter):
+    """Take paths out of Django's own lines: a link that opens an account is one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put the route into a record's words in the place of the request's path."""
+        path = getattr(getattr(record, "request", None), "path", None)
+        if path is not None and isinstance(record.args, tuple):
+            match = getattr(record, "request").resolver_match  # noqa: B009 (mypy knows no request)
+            known = "/" + match.route if match else "a path"
+            record.args = tuple(known if word == path else word for word in record.args)
+        return True
+
+
 def logging_config(shape: str, level: str) -> dict[str, Any]:
     """Return the `logging.config` dictionary for a shape (json or text) and a level."""
     formatter = JsonFormatter if shape == "json" else TextFormatter
@@ -56,8 +69,14 @@ def logging_config(shape: str, level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatter}},
-        "filters": {"own": {"()": OwnLines}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"own": {"()": OwnLines}, "no_paths": {"()": NoPaths}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["no_paths"],
+            }
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "openrembg": {"level": level.upper()},

@@ -1,12 +1,47 @@
-"""Which language a page speaks. The API speaks none: its messages are fixed."""
+"""What Django does for pages alone: sessions, forms' tokens, languages.
+
+The API sets no cookie and reads none, but for the one route that checks the token itself; its
+messages are fixed, and a wrong method is told before anything else.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
 from openrembg.server.cors import is_api
+
+
+class PageSessions(SessionMiddleware):
+    """Sessions: every view may read one, pages alone send the cookie."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Send the cookie, or end it."""
+        if is_api(request.path):
+            return response
+        return super().process_response(request, response)
+
+
+class PageForms(CsrfViewMiddleware):
+    """Forms are sent from a page of ours, or refused."""
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        callback: Callable[..., HttpResponseBase],
+        callback_args: tuple[Any, ...],
+        callback_kwargs: dict[str, Any],
+    ) -> HttpResponseForbidden | None:
+        """Refuse a form without its token."""
+        if is_api(request.path):
+            return None
+        return super().process_view(request, callback, callback_args, callback_kwargs)
 
 
 class PageLanguage(LocaleMiddleware):
