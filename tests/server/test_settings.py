@@ -231,3 +231,19 @@ def test_limits_are_counted_where_all_servers_see_them(environ: dict[str, str], 
 
 def test_limits_in_a_redis_need_one() -> None:
     assert "REDIS_URL" in refused(OPENREMBG_LIMITS="redis")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENREMBG_PUBLIC_URL", "https://a b"),
+        ("OPENREMBG_PUBLIC_URL", "http://u:p@x"),
+        ("OPENREMBG_PUBLIC_URL", "http://x:y"),
+        ("OPENREMBG_ALLOWED_HOSTS", "http://x"),
+        ("OPENREMBG_ALLOWED_HOSTS", "a b"),
+        ("REDIS_URL", "redis://h/abc"),
+        ("SECRET_KEY", "x"),
+    ],
+)
+def test_what_could_never_work_is_refused(name: str, value: str) -> None:
+    assert refused(**{name: value}).startswith(f"{name} must be a ")

@@ -9,6 +9,9 @@ from openrembg.cli.terminal import USAGE, shown, stop
 MAX_CREDITS: Final = 10**12
 MAX_DAYS: Final = 36_500
 
+# As on the page of a key, where its owner may change it.
+LAST_DAY: Final = dt.date(9998, 12, 31)
+
 
 def whole(text: str, what: str, least: int, most: int = MAX_CREDITS) -> int:
     """Return a whole number within `least` and `most`; leave with a sentence if it is none."""
@@ -40,6 +43,8 @@ def moment(text: str, now: dt.datetime) -> dt.datetime:
         day = dt.date.fromisoformat(text)
     except ValueError:
         stop(f"A date looks like 2030-12-31, and not like '{shown(text[:64])}'.", USAGE)
+    if day > LAST_DAY:
+        stop(f"The {day} is too far away.", USAGE)
     end = dt.datetime.combine(day, dt.time.max, dt.UTC)
     if end <= now:
         stop(f"The {day} has passed.", USAGE)

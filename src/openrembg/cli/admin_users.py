@@ -75,10 +75,12 @@ def delete_user(
 ) -> None:
     """Delete an account with its keys and credits; its ledger entries stay, without a name."""
     with opened():
+        from openrembg.server.accounts.deletion import delete_account
+
         user = find_user(email)
         if not yes:
             typer.confirm(f"Delete {user.email} and all that is theirs?", abort=True, err=True)
-        user.delete()
+        delete_account(user, tell=False)
         say(f"{user.email} is deleted.")
 
 

@@ -1,6 +1,7 @@
 """One shape for every answer that is an error, whoever raised it."""
 
 import logging
+import sys
 from collections.abc import Callable
 
 from django.core.exceptions import (
@@ -123,8 +124,11 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer when something of ours raised outside the API; Django has logged it already."""
-    body = {**errors.Internal().body(), "code": "internal", "request_id": request_id(request)}
-    return JsonResponse(body, status=500, headers={"X-Credits-Charged": "0"})
+    error = sys.exc_info()[1]
+    told = public(error) if isinstance(error, Exception) else errors.Internal()
+    body = {**told.body(), "code": told.code, "request_id": request_id(request)}
+    headers = {**told.headers, "X-Credits-Charged": "0", "Cache-Control": "no-store"}
+    return JsonResponse(body, status=told.status, headers=headers)
 
 
 def _host_refused(request: HttpRequest) -> HttpResponse | None:

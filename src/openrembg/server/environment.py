@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formataddr, parseaddr
@@ -10,6 +11,9 @@ from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 T = TypeVar("T")
+# A name, an IPv4 or an IPv6 address; with international letters, but nothing that ends a host.
+_HOST = re.compile(r"[\w.:-]+")
+MIN_KEY_CHARS = 16
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -138,6 +142,8 @@ def _redis_address(text: str) -> str:
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise ValueError(text)
     _ = parts.port  # raises ValueError for a port that is none
+    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]{0,5}", parts.path):
+        raise ValueError(text)
     return text
 
 
@@ -213,7 +219,24 @@ def _web_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(text)
+    _ = parts.port  # raises ValueError for a port that is none
+    if "@" in parts.netloc or not _HOST.fullmatch(parts.hostname) or " " in parts.path:
+        raise ValueError(text)
     return text.rstrip("/")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = _words(text)
+    for host in hosts:
+        if host != "*" and not _HOST.fullmatch(host.removeprefix(".").strip("[]")):
+            raise ValueError(host)
+    return hosts
+
+
+def _key(text: str) -> str:
+    if len(text) < MIN_KEY_CHARS:
+        raise ValueError(text)
+    return text
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -226,7 +249,8 @@ def _origins(text: str) -> tuple[str, ...]:
 
 TEXT = ("text", str)
 FOLDER = ("folder", lambda text: Path(text).expanduser().absolute())
-WORDS = ("comma-separated list", _words)
+HOSTS = ("comma-separated list of host names such as example.com, or *", _hosts)
+KEY = (f"secret text of at least {MIN_KEY_CHARS} characters", _key)
 NETWORKS = ("comma-separated list of networks such as 10.0.0.0/8", _networks)
 WEB_ADDRESS = ("web address that starts with http:// or https://", _web_address)
 ORIGINS = ("comma-separated list of origins such as https://example.com, or *", _origins)

@@ -19,6 +19,8 @@ from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
     DATABASE,
     FOLDER,
+    HOSTS,
+    KEY,
     MAIL_ADDRESS,
     MAIL_SERVER,
     NETWORKS,
@@ -26,7 +28,6 @@ from openrembg.server.environment import (
     REDIS_ADDRESS,
     TEXT,
     WEB_ADDRESS,
-    WORDS,
     MailServer,
     Network,
     SettingsError,
@@ -149,7 +150,7 @@ class Settings:
     )
     allowed_hosts: tuple[str, ...] = setting(
         "OPENREMBG_ALLOWED_HOSTS",
-        WORDS,
+        HOSTS,
         ("*",),
         "The Host headers that are answered; a leading dot includes the subdomains.",
         shown="*",
@@ -173,6 +174,13 @@ class Settings:
         whole(1, 3600),
         120,
         "After how many seconds the credit of a request whose server died is given back.",
+    )
+    kept_answers_mb: int = setting(
+        "OPENREMBG_KEPT_ANSWERS_MB",
+        whole(0, 1_000_000),
+        256,
+        "How many megabytes of answers to requests with an Idempotency-Key are kept for each user; "
+        "what has no room is computed again for a retry.",
     )
     sign_up: Literal["open", "closed"] = setting(
         "OPENREMBG_SIGN_UP",
@@ -232,7 +240,7 @@ class Settings:
     )
     secret_key: str | None = setting(
         "SECRET_KEY",
-        TEXT,
+        KEY,
         None,
         "The key that Django signs with.",
         shown="made once and kept in the data folder",
@@ -414,7 +422,7 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {"default": database_settings(OPENREMBG)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["openrembg.server.accounts.backend.Backend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -429,14 +437,21 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 ACCOUNT_ADAPTER = "openrembg.server.accounts.adapter.Adapter"
+ACCOUNT_FORMS = {
+    "signup": "openrembg.server.accounts.forms.SignUpForm",
+    "reset_password": "openrembg.server.accounts.forms.ForgottenPasswordForm",
+    "change_password": "openrembg.server.accounts.forms.NewPasswordForm",
+    "add_email": "openrembg.server.accounts.forms.NewAddressForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
-# Beside allauth's own: wrong passwords for one account, wherever they come from.
-ACCOUNT_RATE_LIMITS = {"login_failed_anywhere": "50/h/key"}
+# Beside allauth's own: wrong passwords for one account, wherever they come from, and mails to an
+# address that somebody wants to change to.
+ACCOUNT_RATE_LIMITS = {"login_failed_anywhere": "50/h/key", "change_of_address": "1/3m/key"}
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 # Whoever has a session may not change the account's doors without the password once more.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True

@@ -63,7 +63,8 @@ def send(statement: str, *values: object) -> None:
 def combined() -> Iterator[None]:
     """Let the block's `send` and `insert` reach PostgreSQL as one statement, when the block ends.
 
-    Each way there and back costs as much as the work. No two of them may change the same row.
+    Each way there and back costs as much as the work. No two of them may change the same row, and
+    PostgreSQL runs them in whatever order it likes: that must not matter, for locks neither.
     """
     if connection.vendor != "postgresql":
         yield

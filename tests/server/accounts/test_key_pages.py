@@ -276,7 +276,7 @@ def test_a_form_without_a_ticket_makes_nothing(browser: Client) -> None:
         ("expires", "tomorrow", "Enter a valid date."),
         ("expires", "0000-00-00", "Enter a valid date."),
         ("monthly_cap", "-1", "greater than or equal to 0"),
-        ("monthly_cap", "1000000001", "less than or equal to 1000000000"),
+        ("monthly_cap", "1000000000001", "less than or equal to 1000000000000"),
         ("monthly_cap", "9" * 5000, "Enter a whole number."),
         ("monthly_cap", "1.5", "Enter a whole number."),
     ],

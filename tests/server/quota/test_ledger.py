@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from databases import fresh
+from openrembg.server.accounts.deletion import delete_account
+from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
 from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
 from openrembg.server.quota import ledger
@@ -314,3 +317,34 @@ def test_a_user_that_is_gone_holds_nothing_up() -> None:
     with pytest.raises(AccountGone):
         ledger.charge(hold, NOW)
     assert LedgerEntry.objects.count() == 1
+
+
+def test_an_account_can_be_deleted_while_its_requests_run() -> None:
+    ada = person(credits_=10**6, cap=10**6)
+    over = threading.Event()
+
+    def work(_number: int) -> int:
+        done = 0
+        while not over.is_set():
+            balance = Balance.objects.select_related("plan").filter(pk=ada.user.pk).first()
+            try:
+                hold = ledger.reserve(ada.by_key, timezone.now(), MINUTE, balance)
+                ledger.charge(hold, timezone.now())
+                done += 1
+            except AccountGone:
+                break
+        connection.close()
+        return done
+
+    with ThreadPoolExecutor(6) as pool:
+        working = [pool.submit(work, number) for number in range(6)]
+        try:
+            while LedgerEntry.objects.count() < 20:
+                time.sleep(0.01)
+            delete_account(ada.user, tell=False)
+        finally:
+            over.set()
+        charged = sum(one.result() for one in working)
+    assert not User.objects.exists()
+    assert not Window.objects.exists()
+    assert LedgerEntry.objects.count() == charged

@@ -118,13 +118,76 @@ def test_what_failed_is_tried_again(client: Client, furnish: Any) -> None:
     assert ask(client, ada).headers["X-Credits-Charged"] == "0"
 
 
-def test_an_empty_picture_is_kept_too(client: Client, furnish: Any) -> None:
+def test_an_empty_picture_costs_nothing_and_is_not_kept(client: Client, furnish: Any) -> None:
     matter = SteadyMatter(finds=False)
     furnish(matter)
     ada = person()
-    assert ask(client, ada).content == ask(client, ada).content
-    assert matter.calls == 1
+    first, again = ask(client, ada), ask(client, ada)
+    assert first.content == again.content
+    assert {a.headers["X-Credits-Charged"] for a in (first, again)} == {"0"}
+    assert not StoredAnswer.objects.exists()
     assert charges() == 0
+
+
+def test_an_answer_without_room_is_computed_again_for_nothing(client: Client, furnish: Any) -> None:
+    matter = SteadyMatter()
+    furnish(matter, kept_answers_mb=0)
+    ada = person(credits_=1, per_minute=3)
+    first, again = ask(client, ada), ask(client, ada)
+    assert first.content == again.content
+    assert (first.headers["X-Credits-Charged"], again.headers["X-Credits-Charged"]) == ("1", "0")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["X-Credits-Source"] == first.headers["X-Credits-Source"] == "included"
+    assert matter.calls == 2
+    assert StoredAnswer.objects.get().body is None
+    assert ask(client, ada, ("w", "10")).status_code == 422
+    assert [ask(client, ada).status_code for _ in range(2)] == [200, 429]
+    assert charges() == 1
+
+
+def test_what_a_user_has_kept_leaves_less_room(client: Client, furnish: Any) -> None:
+    furnish(kept_answers_mb=1)
+    ada = person()
+    StoredAnswer.objects.create(
+        user=ada.user,
+        key="old",
+        fingerprint="f",
+        claim=uuid.uuid4(),
+        size=1024 * 1024,
+        expires_at=timezone.now() + dt.timedelta(hours=1),
+    )
+    ask(client, ada)
+    assert StoredAnswer.objects.get(key="k").body is None
+    forget_expired(timezone.now() + dt.timedelta(hours=2))
+    ask(client, ada, key="l")
+    assert StoredAnswer.objects.get(key="l").body is not None
+
+
+def test_a_slow_request_keeps_its_answer_though_its_place_was_cleared_away(
+    client: Client, furnish: Any
+) -> None:
+    class Slow(SteadyMatter):
+        def matte(self, source: Any) -> Any:
+            forget_expired(timezone.now() + dt.timedelta(days=1))
+            return super().matte(source)
+
+    furnish(Slow())
+    ada = person(credits_=1)
+    assert ask(client, ada).headers["X-Credits-Charged"] == "1"
+    assert ask(client, ada).headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_place_outlives_the_longest_wait_for_a_slot(client: Client, furnish: Any) -> None:
+    seen: list[dt.datetime] = []
+
+    class Looking(SteadyMatter):
+        def matte(self, source: Any) -> Any:
+            seen.append(StoredAnswer.objects.get().expires_at)
+            return super().matte(source)
+
+    furnish(Looking(), request_timeout_s=1, queue_timeout_s=300)
+    ask(client, person())
+    assert seen[0] > timezone.now() + dt.timedelta(seconds=250)
 
 
 def test_of_many_at_once_one_computes(furnish: Any) -> None:

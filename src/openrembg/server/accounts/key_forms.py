@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from openrembg.server.accounts.models import MAX_NAME, ApiKey
 from openrembg.server.accounts.once import MAX_CHARS, fresh_ticket
 
-MAX_CAP: Final = 1_000_000_000
+MAX_CAP: Final = 1_000_000_000_000
 # The end of a later day would be after the last moment that there is.
 LAST_DAY: Final = dt.date(9998, 12, 31)
 DAY: Final = dt.timedelta(days=1)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from openrembg.server import sql
@@ -26,7 +26,13 @@ from openrembg.server.quota import counters
 from openrembg.server.quota.balances import locked_balance, save_balance
 from openrembg.server.quota.chain import digest
 from openrembg.server.quota.counters import Channel, Place, Source
-from openrembg.server.quota.models import Balance, LedgerEntry, Reservation, Window
+from openrembg.server.quota.models import (
+    Balance,
+    KeyMonth,
+    LedgerEntry,
+    Reservation,
+    Window,
+)
 from openrembg.server.quota.redis_usage import publish_after_commit
 from openrembg.server.quota.windows import Period, current_period, month_of
 
@@ -121,6 +127,18 @@ def changing(user_id: int) -> Iterator[Balance]:
         yield _locked(user_id)
 
 
+@contextmanager
+def everything_locked(user_id: int) -> Iterator[None]:
+    """Let nobody change anything of a user's while the block runs. Raises AccountGone.
+
+    In the order in which the ledger locks, so that none waits for another in a circle.
+    """
+    with changing(user_id):
+        list(Window.objects.select_for_update().filter(user_id=user_id).order_by("pk"))
+        list(KeyMonth.objects.select_for_update().filter(key__user_id=user_id).order_by("pk"))
+        yield
+
+
 def place_of(balance: Balance, now: dt.datetime) -> Place:
     """Return where a charge at `now` counts."""
     period = current_period(balance.period_start, balance.period_end, now)
@@ -179,8 +197,13 @@ def charge(hold: Hold, at: dt.datetime) -> Source:
         if source == "prepaid":
             balance.prepaid -= 1
             balance.prepaid_held -= 1
+        payer, place = hold.payer, hold.place
+        # Not combined with the others, whose order PostgreSQL chooses: windows are locked first.
+        counters.count(payer.user_id, place, payer.channel, source)
         with sql.combined():
-            _count(replace(hold, source=source), at)
+            if payer.key_id is not None:
+                counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
+            counters.count_of_day(payer.user_id, payer.key_id, at.astimezone(dt.UTC).date(), source)
             _append_charge(balance, hold, source, at)
         return source
 
@@ -311,8 +334,9 @@ def _reserve_included(
                 return None
             _hold_of_key(payer, place)
             return _kept(payer, place, "included", now + lasts)
-    except IntegrityError:
-        # Another request added the same counter, or the account is gone.
+    except (IntegrityError, OperationalError):
+        # Another request added the same counter, the account is being deleted, or the database is
+        # away: the longer way says which.
         return None
 
 
@@ -392,16 +416,6 @@ def _let_go(balance: Balance, hold: Hold) -> None:
         save_balance(balance)
     if hold.payer.key_id is not None and hold.capped:
         counters.let_go_of_key(hold.payer.key_id, hold.place.month)
-
-
-def _count(hold: Hold, now: dt.datetime) -> None:
-    """Count a charge wherever it shows."""
-    payer, place = hold.payer, hold.place
-    counters.count(payer.user_id, place, payer.channel, hold.source)
-    if payer.key_id is not None:
-        counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
-    day = now.astimezone(dt.UTC).date()
-    counters.count_of_day(payer.user_id, payer.key_id, day, hold.source)
 
 
 def _append_charge(balance: Balance, hold: Hold, source: Source, now: dt.datetime) -> None:

@@ -200,6 +200,39 @@ class MemberVisit:
         return self._left
 
 
+@dataclass(frozen=True, slots=True)
+class PaidVisit:
+    """A member's retry of what was paid already: it counts for the minute and takes no credit."""
+
+    visit: Visit
+    source: Source = "included"
+
+    def count_request(self) -> None:
+        """Count the request for the minute. Raises TooFast."""
+        self.visit.count_request()
+
+    def check_left(self) -> None:
+        """Do nothing: it is paid."""
+
+    def hold(self) -> AbstractContextManager[Held]:
+        """Hold nothing."""
+        return nullcontext(self)
+
+    def charge(self) -> None:
+        """Do nothing: it is paid."""
+
+    def release(self) -> None:
+        """Do nothing: nothing is held."""
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+    def standings(self) -> tuple[Standing, Standing]:
+        """Return how the user stands."""
+        return self.visit.standings()
+
+
 @dataclass(slots=True)
 class HeldCredit:
     """A member's reserved credit."""

@@ -9,6 +9,7 @@ from openrembg.server.database import give_back_connection
 from openrembg.server.errors import ClientGone
 from openrembg.server.observability.metrics import count_credit, count_stages
 from openrembg.server.quota.headers import begin_visit
+from openrembg.server.quota.visits import PaidVisit
 from openrembg.server.removal.answer import picture_answer
 from openrembg.server.removal.retries import attempt
 from openrembg.server.removal.work import Work, client_gone, read_work
@@ -28,6 +29,8 @@ def remove_background(request: HttpRequest) -> HttpResponse:
         if this.answer is not None:
             return this.answer
         visit.count_request()
+        if this.is_paid:
+            visit = PaidVisit(visit)
         visit.check_left()
         work = read_work(request)
         with visit.hold() as credit:
@@ -39,8 +42,8 @@ def remove_background(request: HttpRequest) -> HttpResponse:
                 else:
                     credit.release()
                 answer = picture_answer(cutout, work, credit.source, matter.provider)
-                this.keep(answer)
-            if cutout.foreground_detected:
+                this.keep(answer, costs=cutout.foreground_detected)
+            if cutout.foreground_detected and not this.is_paid:
                 count_credit(credit.source)
             return answer
 

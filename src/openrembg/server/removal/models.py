@@ -13,9 +13,10 @@ MAX_IDEMPOTENCY_KEY = 255
 class StoredAnswer(models.Model):
     """One request of a user under its Idempotency-Key: running, then answered.
 
-    fingerprint: the digest of what was asked. headers, body: None while it runs. claim: who is
-    working on it. expires_at: until when it is kept; while it runs, from when on its server is
-    taken for dead.
+    fingerprint: the digest of what was asked. headers: None while it runs. body: None also for an
+    answer that is too large to keep, which a retry has computed again. size: bytes of the body that
+    are kept. claim: who is working on it. expires_at: until when it is kept; while it runs, from
+    when on its server is taken for dead.
     """
 
     user = models.ForeignKey(
@@ -26,6 +27,7 @@ class StoredAnswer(models.Model):
     claim = models.UUIDField(unique=True)
     headers: "models.JSONField[Any, Any]" = models.JSONField(null=True)
     body = models.BinaryField(null=True)
+    size = models.BigIntegerField(default=0)
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -1,7 +1,9 @@
 """Idempotency-Key: a retry gets the bytes of the first answer, and costs nothing.
 
 Answers are kept in the database for a day, for each user. The first of many requests at once does
-the work, the others wait for its answer. Whatever fails is forgotten, so that a retry tries again.
+the work, the others wait for its answer. Whatever fails is forgotten, so that a retry tries again,
+and so is what cost nothing. Of answers that are too large, alone or with the user's others, only
+the fact is kept: the retry brings the same picture and is computed again, for nothing.
 
 Source: the IETF draft idempotency-key-header.
 """
@@ -18,6 +20,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import Error, IntegrityError
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -38,41 +41,75 @@ KEPT_FOR: Final = dt.timedelta(hours=24)
 WAIT_S: Final = 30.0
 LOOK_AFTER_S: Final = 0.02
 LOOK_AT_LEAST_EVERY_S: Final = 0.25
+MIB: Final = 1024 * 1024
+# A larger answer is computed again for a retry.
+MAX_KEPT_BYTES: Final = 16 * MIB
 REPLAYED: Final = "Idempotent-Replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this request's answer will be kept."""
+
+    user_id: int
+    key: str
+    fingerprint: str
+    claim: uuid.UUID
+
+    def keep(self, answer: HttpResponse) -> None:
+        """Keep the answer. Raises StillRunning when another took the place over."""
+        body = answer.content if self._has_room(len(answer.content)) else None
+        facts = {
+            "headers": dict(answer.headers.items()),
+            "body": body,
+            "size": len(body or b""),
+            "expires_at": timezone.now() + KEPT_FOR,
+        }
+        if StoredAnswer.objects.filter(claim=self.claim).update(**facts):
+            return
+        # It was cleared away as a dead server's, or another took it.
+        same = {"user_id": self.user_id, "key": self.key, "fingerprint": self.fingerprint}
+        row = StoredAnswer(claim=self.claim, **same, **facts)
+        StoredAnswer.objects.bulk_create([row], ignore_conflicts=True)
+        if not StoredAnswer.objects.filter(claim=self.claim).exists():
+            raise StillRunning
+
+    def free(self) -> None:
+        """Let the next request with the key begin anew, unless an answer is kept."""
+        place = StoredAnswer.objects.filter(claim=self.claim, headers__isnull=True)
+        try:
+            place.delete()
+        except Error:
+            return  # It frees itself after a while.
+
+    def _has_room(self, size: int) -> bool:
+        most = settings.OPENREMBG.kept_answers_mb * MIB
+        if size > min(most, MAX_KEPT_BYTES):
+            return False
+        kept = StoredAnswer.objects.filter(user_id=self.user_id).aggregate(Sum("size"))
+        return (kept["size__sum"] or 0) + size <= most
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request under an Idempotency-Key, or under none.
 
-    answer: that of an earlier request, when this one is its retry. claim: the place where this
-    one's answer will be kept, None where none is wanted.
+    answer: that of an earlier request, when this one is its retry. is_paid: it is a retry whose
+    answer has to be computed again. place: None where no answer is to be kept.
     """
 
     answer: HttpResponse | None = None
-    claim: uuid.UUID | None = None
+    is_paid: bool = False
+    place: Place | None = None
 
-    def keep(self, answer: HttpResponse) -> None:
-        """Keep the answer for retries. Raises StillRunning when another took the place over."""
-        if self.claim is None:
-            return
-        kept = StoredAnswer.objects.filter(claim=self.claim).update(
-            headers=dict(answer.headers.items()),
-            body=answer.content,
-            expires_at=timezone.now() + KEPT_FOR,
-        )
-        if not kept:
-            raise StillRunning
-
-    def forget(self) -> None:
-        """Free the place, unless an answer is in it; a database that is away frees it later."""
-        if self.claim is None:
-            return
-        place = StoredAnswer.objects.filter(claim=self.claim, headers__isnull=True)
-        try:
-            place.delete()
-        except Error:
-            return
+    def keep(self, answer: HttpResponse, *, costs: bool) -> None:
+        """Keep an answer that cost a credit. Raises StillRunning when another took the place."""
+        if self.is_paid:
+            _mark_as_replay(answer)
+        elif self.place is not None and costs:
+            self.place.keep(answer)
+        elif self.place is not None:
+            self.place.free()
 
 
 @contextmanager
@@ -92,7 +129,8 @@ def attempt(request: HttpRequest, caller: Anonymous | Member) -> Iterator[Attemp
     try:
         yield mine
     except BaseException:
-        mine.forget()
+        if mine.place is not None:
+            mine.place.free()
         raise
 
 
@@ -136,38 +174,55 @@ def _try_to_enter(user_id: int, key: str, asked: str) -> Attempt | None:
         return _claim_old(row, asked, now)
     if row.fingerprint != asked:
         raise OtherPayload
-    return None if row.headers is None else Attempt(_replay(row))
+    if row.headers is None:
+        return None
+    return Attempt(is_paid=True) if row.size == 0 else Attempt(_replay(row))
 
 
 def _claim_new(user_id: int, key: str, asked: str, now: dt.datetime) -> Attempt | None:
+    place = Place(user_id, key, asked, uuid.uuid4())
     try:
-        row = StoredAnswer.objects.create(
+        StoredAnswer.objects.create(
             user_id=user_id,
             key=key,
             fingerprint=asked,
-            claim=uuid.uuid4(),
+            claim=place.claim,
             expires_at=_abandoned_at(now),
         )
     except IntegrityError:
         return None
-    return Attempt(claim=row.claim)
+    return Attempt(place=place)
 
 
 def _claim_old(row: StoredAnswer, asked: str, now: dt.datetime) -> Attempt | None:
     """Take over the place of a server that died, or of an answer that is too old."""
-    claim = uuid.uuid4()
-    place = StoredAnswer.objects.filter(pk=row.pk, claim=row.claim, expires_at__lte=now)
-    taken = place.update(
-        fingerprint=asked, claim=claim, headers=None, body=None, expires_at=_abandoned_at(now)
+    place = Place(row.user_id, row.key, asked, uuid.uuid4())
+    old = StoredAnswer.objects.filter(pk=row.pk, claim=row.claim, expires_at__lte=now)
+    taken = old.update(
+        fingerprint=asked,
+        claim=place.claim,
+        headers=None,
+        body=None,
+        size=0,
+        expires_at=_abandoned_at(now),
     )
-    return Attempt(claim=claim) if taken else None
+    return Attempt(place=place) if taken else None
 
 
 def _abandoned_at(now: dt.datetime) -> dt.datetime:
-    return now + dt.timedelta(seconds=settings.OPENREMBG.request_timeout_s)
+    """Return from when on nobody is believed to be working: after the longest wait for a slot."""
+    chosen = settings.OPENREMBG
+    return now + dt.timedelta(seconds=chosen.queue_timeout_s + chosen.request_timeout_s)
 
 
 def _replay(row: StoredAnswer) -> HttpResponse:
-    headers: dict[str, Any] = {**row.headers, "X-Credits-Charged": "0", REPLAYED: "true"}
+    headers: dict[str, Any] = dict(row.headers)
     media_type = headers.pop("Content-Type")
-    return HttpResponse(bytes(row.body or b""), content_type=media_type, headers=headers)
+    answer = HttpResponse(bytes(row.body or b""), content_type=media_type, headers=headers)
+    _mark_as_replay(answer)
+    return answer
+
+
+def _mark_as_replay(answer: HttpResponse) -> None:
+    answer.headers["X-Credits-Charged"] = "0"
+    answer.headers[REPLAYED] = "true"
