@@ -87,6 +87,19 @@ def test_staff_with_a_second_factor_get_in_and_land_where_they_wanted(
     assert "ada@example.com" in text_of(visitor.get("/admin/accounts/user/"))
 
 
+def test_the_page_for_the_code_offers_no_password_where_none_helps(
+    client: Client, new_user: Any
+) -> None:
+    new_user(is_staff=True, is_superuser=True)
+    log_in(client)
+    switch_on(client)
+    page = client.get("/admin/accounts/user/", follow=True)
+    assert "Enter an authenticator code" in text_of(page)
+    assert "Use your password" not in text_of(page)
+    page = client.get("/en/account/2fa/reauthenticate/?next=/en/account/email/")
+    assert "Use your password" in text_of(page)
+
+
 def test_switching_the_factor_off_shuts_the_admin_pages(client: Client, new_user: Any) -> None:
     staff_who_used_their_app(client, new_user)
     assert client.get("/admin/").status_code == 200
@@ -126,10 +139,7 @@ def test_what_opens_accounts_is_no_admin_page(client: Client, new_user: Any, pag
 
 
 def test_staff_cannot_make_themselves_superusers(client: Client, new_user: Any) -> None:
-    user = staff_who_used_their_app(client, new_user)
-    user.is_superuser = False
-    user.save()
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="accounts"))
+    user = clerk(client, new_user)
     url = reverse("admin:accounts_user_change", args=[user.pk])
     form = {
         "language": "fa",
@@ -141,6 +151,60 @@ def test_staff_cannot_make_themselves_superusers(client: Client, new_user: Any) 
     assert client.post(url, form).status_code == 302
     user.refresh_from_db()
     assert (user.language, user.is_superuser) == ("fa", False)
+
+
+def clerk(client: Client, new_user: Any) -> User:
+    """Staff who may do everything with users, and are no superuser."""
+    user = staff_who_used_their_app(client, new_user)
+    user.is_superuser = False
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="accounts"))
+    return user
+
+
+def test_staff_cannot_change_or_delete_a_superuser(client: Client, new_user: Any) -> None:
+    clerk(client, new_user)
+    chief = new_user("chief@example.com", is_staff=True, is_superuser=True)
+    bob = new_user("bob@example.com")
+    url = reverse("admin:accounts_user_change", args=[chief.pk])
+    assert client.post(url, {"language": "fa"}).status_code == 403
+    away = reverse("admin:accounts_user_delete", args=[chief.pk])
+    assert client.post(away, {"post": "yes"}).status_code == 403
+    form = {"action": "delete_selected", "_selected_action": [chief.pk, bob.pk], "post": "yes"}
+    client.post(reverse("admin:accounts_user_changelist"), form)
+    chief.refresh_from_db()
+    assert (chief.is_active, chief.language) == (True, "en")
+    assert client.get(reverse("admin:accounts_user_change", args=[bob.pk])).status_code == 200
+
+
+def test_a_superuser_changes_another(client: Client, new_user: Any) -> None:
+    staff_who_used_their_app(client, new_user)
+    chief = new_user("chief@example.com", is_staff=True, is_superuser=True)
+    form = {
+        "language": "fa",
+        "is_staff": "on",
+        "emailaddress_set-TOTAL_FORMS": "0",
+        "emailaddress_set-INITIAL_FORMS": "0",
+    }
+    client.post(reverse("admin:accounts_user_change", args=[chief.pk]), form)
+    chief.refresh_from_db()
+    assert (chief.is_active, chief.is_superuser, chief.language) == (False, False, "fa")
+
+
+def test_a_user_s_language_is_one_of_ours(client: Client, new_user: Any) -> None:
+    user = staff_who_used_their_app(client, new_user)
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+    assert '<option value="ko">한국어</option>' in text_of(client.get(url))
+    assert client.post(url, {"language": "xx"}).status_code == 200
+    user.refresh_from_db()
+    assert user.language == "en"
+
+
+def test_a_balance_is_called_by_its_owner_s_address(client: Client, new_user: Any) -> None:
+    staff_who_used_their_app(client, new_user)
+    bob = new_user("bob@example.com")
+    page = client.get(reverse("admin:quota_balance_change", args=[bob.pk]))
+    assert "<h2>bob@example.com</h2>" in text_of(page)
 
 
 def test_the_log_in_page_of_django_is_not_there(client: Client, new_user: Any) -> None:

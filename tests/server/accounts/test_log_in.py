@@ -73,7 +73,7 @@ def test_another_host_header_does_not_start_the_count_anew(client: Client, new_u
 def test_guesses_that_are_spread_over_many_clients_end_too(
     new_user: Any, settings: DjangoSettings
 ) -> None:
-    assert settings.ACCOUNT_RATE_LIMITS == {"login_failed_anywhere": "50/h/key"}
+    assert settings.ACCOUNT_RATE_LIMITS["login_failed_anywhere"] == "50/h/key"
     settings.ACCOUNT_RATE_LIMITS = {"login_failed_anywhere": "8/h/key"}
     new_user("ada@example.com")
     for number in range(8):
@@ -142,6 +142,16 @@ def test_log_in_leads_back_to_where_one_came_from(client: Client, new_user: Any)
     "place", ["https://evil.example/", "//evil.example", "javascript:alert(1)", r"/\evil.example"]
 )
 def test_log_in_leads_to_no_other_site(client: Client, new_user: Any, place: str) -> None:
+    new_user()
+    form = {"login": "ada@example.com", "password": PASSWORD, "next": place}
+    assert client.post("/en/account/login/", form).headers["Location"] == "/en/account/"
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://[", "//[x]/", "http://ada:b@[::1"])
+def test_a_place_that_is_no_address_is_left_out(client: Client, new_user: Any, place: str) -> None:
+    pages = ("login/", "signup/", "logout/", "password/reset/", "confirm-email/x/")
+    for path in (*(f"/en/account/{page}" for page in pages), "/admin/login/"):
+        assert client.get(path, {"next": place}).status_code in (200, 302), path
     new_user()
     form = {"login": "ada@example.com", "password": PASSWORD, "next": place}
     assert client.post("/en/account/login/", form).headers["Location"] == "/en/account/"

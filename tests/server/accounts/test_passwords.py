@@ -113,6 +113,25 @@ def test_a_change_needs_the_old_password_and_ends_the_sessions_elsewhere(
     assert [mail.subject for mail in read_mails()] == ["Your password was changed"]
 
 
+def test_wrong_old_passwords_count_as_failed_log_ins(client: Client, new_user: Any) -> None:
+    user = new_user()
+    log_in(client)
+    form = {"password1": NEW, "password2": NEW}
+    now = time.time()
+    # The page itself takes five forms a minute.
+    for second in (0, 1, 2, 70, 71):
+        with time_machine.travel(now + second, tick=True):
+            client.post("/en/account/password/change/", form | {"oldpassword": "wrong"})
+    with time_machine.travel(now + 72, tick=True):
+        page = client.post("/en/account/password/change/", form | {"oldpassword": PASSWORD})
+        assert "Too many failed login attempts" in text_of(page)
+        visitor = Client()
+        log_in(visitor)
+        assert not is_in(visitor)
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+
 def test_a_user_whom_an_operator_made_without_a_password_sets_one(
     client: Client, new_user: Any, read_mails: Any
 ) -> None:

@@ -78,6 +78,14 @@ def test_recovery_codes_are_shown_once(client: Client, new_user: Any) -> None:
     assert code not in text_of(client.get("/en/account/2fa/recovery-codes/", follow=True))
 
 
+def test_the_recovery_codes_are_no_dead_end(client: Client, new_user: Any) -> None:
+    new_user()
+    log_in(client)
+    switch_on(client)
+    page = client.get("/en/account/2fa/recovery-codes/")
+    assert '<a href="/en/account/2fa/">' in text_of(page)
+
+
 def test_wrong_codes_are_limited(client: Client, new_user: Any) -> None:
     new_user()
     log_in(client)

@@ -192,7 +192,10 @@ def test_links_begin_with_the_public_address(client: Client, furnish: Any, read_
         ("8.8.8.8", "http://127.0.0.1:8000/"),
         ("localhost:8080", "http://localhost:8080/"),
         ("127.0.0.1:9", "http://127.0.0.1:9/"),
-        ("192.168.7.7:8000", "http://192.168.7.7:8000/"),
+        ("192.168.7.7:8000", "http://127.0.0.1:8000/"),
+        ("10.0.0.1", "http://127.0.0.1:8000/"),
+        ("[fe80::1]:8000", "http://127.0.0.1:8000/"),
+        ("[2001::1]:8000", "http://127.0.0.1:8000/"),
         ("[::1]:8000", "http://[::1]:8000/"),
     ],
 )
@@ -205,3 +208,21 @@ def test_a_stranger_does_not_choose_where_links_lead(
     [mail] = read_mails()
     assert mail.link.startswith(begins)
     assert "evil" not in mail.text
+
+
+def test_links_begin_with_a_host_that_is_listed(
+    client: Client, settings: DjangoSettings, read_mails: Any
+) -> None:
+    settings.ALLOWED_HOSTS = ["*", "192.168.7.7", ".cut.example"]
+    sign_up(client, headers={"host": "192.168.7.7:8000"})
+    sign_up(client, "bob@example.com", headers={"host": "en.cut.example"})
+    starts = [mail.link.partition("/en/")[0] for mail in read_mails()]
+    assert starts == ["http://192.168.7.7:8000", "http://en.cut.example"]
+
+
+def test_an_ipv6_address_of_the_server_stands_in_brackets(
+    client: Client, furnish: Any, read_mails: Any
+) -> None:
+    furnish(host="2001:db8::7")
+    sign_up(client, headers={"host": "evil.example"})
+    assert read_mails()[0].link.startswith("http://[2001:db8::7]:8000/en/")

@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.signup import prevent_enumeration
 from allauth.account.models import EmailAddress
+from allauth.account.utils import get_next_redirect_url
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
@@ -23,12 +24,13 @@ from django.utils.translation import gettext as _
 
 from openrembg.server.accounts import mail
 from openrembg.server.accounts.address import client_address, client_block
+from openrembg.server.accounts.address_change import APP, SENT, forget_sending
 from openrembg.server.accounts.keys import revoke_all
 from openrembg.server.accounts.models import User, UserToken
+from openrembg.server.accounts.ownership import end_claims, make_way
 
-APP = "allauth.account"
 MAX_ADDRESS = 254
-SENT = "account/messages/email_confirmation_sent.txt"
+NOT_CONFIRMED = "account/messages/email_confirmation_failed.txt"
 # Mails that somebody waits for; the others tell what has happened already.
 AWAITED = (
     "account/email/email_confirmation",
@@ -113,12 +115,55 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
         revoke_all(user, UserToken)
         addresses = list(EmailAddress.objects.filter(user=user))
         # With more than one, the link may have gone to another than the user's own.
-        if [address.email for address in addresses] == [user.email] and not addresses[0].verified:
-            addresses[0].set_verified()
+        if [address.email for address in addresses] != [user.email] or addresses[0].verified:
+            return
+        if addresses[0].set_verified():
+            addresses[0].set_as_primary(conditional=True)
+            end_claims(addresses[0])
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm an address, whole or not at all; whoever only claimed it has lost it then."""
+        try:
+            with transaction.atomic():
+                make_way(email_address)
+                is_confirmed: bool = super().confirm_email(request, email_address)
+                if is_confirmed:
+                    end_claims(email_address)
+        except IntegrityError:
+            about = {"email": email_address.email}
+            self.add_message(request, messages.ERROR, NOT_CONFIRMED, about)
+            return False
+        return is_confirmed
+
+    def is_safe_url(self, url: str) -> bool:
+        """Return whether a page may lead there; where nothing can be is not safe."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Return the ways to prove again who one is; for the admin pages no password does."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        wanted = get_next_redirect_url(current.request) or ""
+        if not wanted.startswith(reverse("admin:index")):
+            return methods
+        return [method for method in methods if method["id"] != "reauthenticate"]
 
     def get_from_email(self) -> str:
         """Return who mails come from."""
         return str(settings.OPENREMBG.mail_from)
+
+    def send_confirmation_mail(
+        self,
+        request: HttpRequest,
+        emailconfirmation: Any,
+        signup: bool,  # noqa: ARG002
+    ) -> None:
+        """Send the mail of signing up to a user's own address, of a change to every other."""
+        address = emailconfirmation.email_address
+        is_own = address.email == address.user.email
+        super().send_confirmation_mail(request, emailconfirmation, is_own)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail in its reader's language; a mail server that is away stops nobody."""
@@ -136,13 +181,18 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
             }
             headers = {"Auto-Submitted": "auto-generated"}
             message = self.render_mail(template_prefix, email, known, headers)
-        try:
-            message.send()
-        except (SMTPException, OSError) as error:
-            fields = {"mail": template_prefix, "error": type(error).__name__}
-            logger.error("A mail could not be sent", extra={"fields": fields})
-            if template_prefix in AWAITED:
-                self._say_unsent(request, email)
+
+        def send() -> None:
+            try:
+                message.send()
+            except (SMTPException, OSError) as error:
+                fields = {"mail": template_prefix, "error": type(error).__name__}
+                logger.error("A mail could not be sent", extra={"fields": fields})
+                if template_prefix in AWAITED:
+                    self._say_unsent(request, email)
+
+        # What a mail tells of has to be true: a change that fails sends none.
+        transaction.on_commit(send)
 
     def add_message(
         self,
@@ -167,6 +217,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
         messages.error(request, text)
         # The attempt does not count: the next one shall send.
         ratelimit.clear(request, app=APP, action="confirm_email", key=email.lower())
+        forget_sending(request, email)
 
 
 def _login(credentials: dict[str, Any]) -> str:

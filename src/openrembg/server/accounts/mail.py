@@ -32,8 +32,8 @@ def site_address(request: HttpRequest) -> str:
     """Return the address that links begin with, without a slash at the end.
 
     Whoever asks for a mail chooses the Host header, and somebody else clicks the link. The header
-    is believed only when it names a host that OPENREMBG_ALLOWED_HOSTS lists, or a machine that no
-    stranger can own: this one, or one of a private network.
+    is believed only when it names a host that OPENREMBG_ALLOWED_HOSTS lists, or the reader's own
+    machine. A private address is no better than another: in the next network it is a stranger's.
     """
     chosen = settings.OPENREMBG
     if chosen.public_url is not None:
@@ -41,7 +41,8 @@ def site_address(request: HttpRequest) -> str:
     host = request.get_host()
     if _is_ours(host):
         return f"{request.scheme}://{host}"
-    return f"http://{chosen.host}:{chosen.port}"
+    name = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    return f"http://{name}:{chosen.port}"
 
 
 def _path(url: str) -> str:
@@ -55,6 +56,6 @@ def _is_ours(host: str) -> bool:
     if name == "localhost" or validate_host(name, listed):
         return True
     try:
-        return ipaddress.ip_address(name.strip("[]")).is_private
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False

@@ -12,5 +12,6 @@ urlpatterns = [
     path("export/", views.export, name="account_export"),
     path("delete/", views.delete, name="account_delete"),
     path("deleted/", views.deleted, name="account_deleted"),
+    path("email/", views.AddressPage.as_view(), name="account_email"),
     path("", include("allauth.urls")),
 ]

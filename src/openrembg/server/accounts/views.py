@@ -1,5 +1,9 @@
 """The pages of an account that are ours; the others are django-allauth's."""
 
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.account.views import EmailView
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
@@ -10,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 from django.views.decorators.http import require_http_methods, require_safe
 
+from openrembg.server.accounts.address_change import ask_to_confirm
 from openrembg.server.accounts.deletion import delete_account
 from openrembg.server.accounts.export import pieces
 from openrembg.server.accounts.forms import LanguageForm, PasswordForm
@@ -33,6 +38,20 @@ def home(request: HttpRequest) -> HttpResponse:
             return redirect("account_home")
     context = {"form": form, "elsewhere": {name: _address(name) for name in ELSEWHERE}}
     return render(request, "account/home.html", context)
+
+
+class AddressPage(EmailView):  # type: ignore[misc]  # (allauth has no types)
+    """allauth's page of the address, which also says when it sent no mail."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Send the link to the new address again, or do what allauth does."""
+        if "action_send" not in request.POST:
+            answer: HttpResponse = super().post(request, *args, **kwargs)
+            return answer
+        wanted = EmailAddress.objects.get_new(request.user)
+        if wanted is not None and wanted.email == request.POST.get("email", "").lower():
+            ask_to_confirm(request, wanted)
+        return redirect("account_email")
 
 
 @login_required

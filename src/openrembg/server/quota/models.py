@@ -73,7 +73,8 @@ class Balance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {self.plan_id}"
+        # One query more where the user is not there yet; the pages show the user in any case.
+        return str(self.user)
 
 
 class Window(models.Model):

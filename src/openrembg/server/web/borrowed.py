@@ -1,10 +1,11 @@
-"""What Django says on our pages and has not translated into all of our languages yet.
+"""What Django and allauth say on our pages, where their translations are missing or unlike ours.
 
-Our own catalogues do; nothing here is called.
+Our own catalogues say it instead; nothing here is called.
 """
 
 from typing import Final
 
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 SENTENCES: Final = (
@@ -13,4 +14,34 @@ SENTENCES: Final = (
         "This password is too short. It must contain at least %d characters.",
         "min_length",
     ),
+)
+# Persian: they say "thou" in some, and have two words for "e-mail". Korean: "Remember Me".
+TONE: Final = (
+    _("Are you sure you want to sign out?"),
+    _("Confirm"),
+    _("Confirm Access"),
+    _("Confirm Email Address"),
+    _("Confirmation email sent to %(email)s."),
+    _("Forgot your password?"),
+    _("Incorrect password."),
+    _(
+        'Please confirm that <a href="mailto:%(email)s">%(email)s</a> is an email address '
+        "for user %(user_display)s."
+    ),
+    _("Please type your current password."),
+    _("Primary email address set."),
+    _("Remember Me"),
+    _("Removed email address %(email)s."),
+    _("Successfully signed in as %(name)s."),
+    _("This email address is already associated with this account."),
+    _(
+        "This email confirmation link expired or is invalid. "
+        'Please <a href="%(email_url)s">issue a new email confirmation request</a>.'
+    ),
+    _("Unable to confirm %(email)s because it is already confirmed by a different account."),
+    _("You cannot remove your primary email address (%(email)s)."),
+    _("You have confirmed %(email)s."),
+    _("You have signed out."),
+    _("You must type the same password each time."),
+    _("Your password is now changed."),
 )
