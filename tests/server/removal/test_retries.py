@@ -132,12 +132,12 @@ def test_an_empty_picture_costs_nothing_and_is_not_kept(client: Client, furnish:
 def test_an_answer_without_room_is_computed_again_for_nothing(client: Client, furnish: Any) -> None:
     matter = SteadyMatter()
     furnish(matter, kept_answers_mb=0)
-    ada = person(credits_=1, per_minute=3)
+    ada = person(credits_=0, prepaid=1, per_minute=3)
     first, again = ask(client, ada), ask(client, ada)
     assert first.content == again.content
     assert (first.headers["X-Credits-Charged"], again.headers["X-Credits-Charged"]) == ("1", "0")
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.headers["X-Credits-Source"] == first.headers["X-Credits-Source"] == "included"
+    assert again.headers["X-Credits-Source"] == first.headers["X-Credits-Source"] == "prepaid"
     assert matter.calls == 2
     assert StoredAnswer.objects.get().body is None
     assert ask(client, ada, ("w", "10")).status_code == 422

@@ -202,10 +202,13 @@ class MemberVisit:
 
 @dataclass(frozen=True, slots=True)
 class PaidVisit:
-    """A member's retry of what was paid already: it counts for the minute and takes no credit."""
+    """A member's retry of what was paid already: it counts for the minute and takes no credit.
+
+    source: what paid for it.
+    """
 
     visit: Visit
-    source: Source = "included"
+    source: Source
 
     def count_request(self) -> None:
         """Count the request for the minute. Raises TooFast."""

@@ -29,8 +29,8 @@ def remove_background(request: HttpRequest) -> HttpResponse:
         if this.answer is not None:
             return this.answer
         visit.count_request()
-        if this.is_paid:
-            visit = PaidVisit(visit)
+        if this.paid_from is not None:
+            visit = PaidVisit(visit, this.paid_from)
         visit.check_left()
         work = read_work(request)
         with visit.hold() as credit:
@@ -43,7 +43,7 @@ def remove_background(request: HttpRequest) -> HttpResponse:
                     credit.release()
                 answer = picture_answer(cutout, work, credit.source, matter.provider)
                 this.keep(answer, costs=cutout.foreground_detected)
-            if cutout.foreground_detected and not this.is_paid:
+            if cutout.foreground_detected and this.paid_from is None:
                 count_credit(credit.source)
             return answer
 

@@ -32,6 +32,7 @@ from openrembg.server.errors import (
     OtherPayload,
     StillRunning,
 )
+from openrembg.server.quota.counters import Source
 from openrembg.server.removal.form import Form
 from openrembg.server.removal.models import MAX_IDEMPOTENCY_KEY, StoredAnswer
 from openrembg.server.removal.schemas import ORDER
@@ -94,17 +95,18 @@ class Place:
 class Attempt:
     """One request under an Idempotency-Key, or under none.
 
-    answer: that of an earlier request, when this one is its retry. is_paid: it is a retry whose
-    answer has to be computed again. place: None where no answer is to be kept.
+    answer: that of an earlier request, when this one is its retry. paid_from: it is a retry whose
+    answer has to be computed again, and this is what paid for it. place: None where no answer is to
+    be kept.
     """
 
     answer: HttpResponse | None = None
-    is_paid: bool = False
+    paid_from: Source | None = None
     place: Place | None = None
 
     def keep(self, answer: HttpResponse, *, costs: bool) -> None:
         """Keep an answer that cost a credit. Raises StillRunning when another took the place."""
-        if self.is_paid:
+        if self.paid_from is not None:
             _mark_as_replay(answer)
         elif self.place is not None and costs:
             self.place.keep(answer)
@@ -116,8 +118,8 @@ class Attempt:
 def attempt(request: HttpRequest, caller: Anonymous | Member) -> Iterator[Attempt]:
     """Yield the request's attempt; whatever the block raises frees its place.
 
-    Raises IdempotencyKeyTooLong, OtherPayload for one that stood for something
-    else, StillRunning when the first request's answer did not come in time.
+    Raises IdempotencyKeyTooLong, OtherPayload for a key that stood for something else, StillRunning
+    when the first request's answer did not come in time.
     """
     key = request.headers.get("Idempotency-Key", "").strip()
     if not key or isinstance(caller, Anonymous) or not body_came(request):
@@ -176,7 +178,9 @@ def _try_to_enter(user_id: int, key: str, asked: str) -> Attempt | None:
         raise OtherPayload
     if row.headers is None:
         return None
-    return Attempt(is_paid=True) if row.size == 0 else Attempt(_replay(row))
+    if row.size == 0:
+        return Attempt(paid_from=row.headers["X-Credits-Source"])
+    return Attempt(_replay(row))
 
 
 def _claim_new(user_id: int, key: str, asked: str, now: dt.datetime) -> Attempt | None:
