@@ -45,6 +45,7 @@ class Publisher:
             except Error:
                 # The next change or the next reader writes it.
                 connection.close()
+        connection.close()
 
     def _next(self) -> int | None:
         with self._changed:
