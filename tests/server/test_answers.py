@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
-from django.http import Http404
+from django.db import OperationalError
+from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings as DjangoSettings
 from rmbg_client import error_of, send
@@ -76,6 +77,7 @@ def test_a_method_that_is_not_answered(client: Client, method: str, path: str, a
         assert error_of(response) == {"error": "Method not allowed", "status": 405}
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/api/openapi", "/api/docs"])
 def test_head_is_answered_like_get_without_the_body(client: Client, path: str) -> None:
     got, headed = client.get(path), client.head(path)
@@ -95,10 +97,30 @@ def test_a_crash_of_ours_is_told_without_its_cause(
     assert "ZeroDivisionError" in caplog.text, "the log says what happened"
 
 
+def crash(path: str, error: Exception) -> HttpResponse:
+    """Return what Django answers when something raised."""
+    try:
+        raise error
+    except Exception:
+        return server_error(RequestFactory().get(path))
+
+
 def test_a_crash_outside_the_api_has_the_shape_too() -> None:
-    response = server_error(RequestFactory().get("/"))
+    response = crash("/metrics", ZeroDivisionError("secret"))
     assert response.status_code == 500
     assert b'"error": "Internal server error"' in response.content
+    assert b"secret" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ZeroDivisionError("secret"), 500), (OperationalError("secret"), 503)]
+)
+def test_a_person_gets_a_page_when_something_failed(error: Exception, status: int) -> None:
+    response = crash("/en/account/", error)
+    assert response.status_code == status
+    assert b"<h1>This did not work</h1>" in response.content
+    assert b"secret" not in response.content
+    assert ("Retry-After" in response.headers) == (status == 503)
 
 
 def test_a_host_that_is_not_served_here(client: Client, settings: DjangoSettings) -> None:

@@ -20,6 +20,7 @@ from django.http import (
 )
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from openrembg.matting.errors import (
     FieldError,
@@ -29,6 +30,7 @@ from openrembg.matting.errors import (
     ModelError,
 )
 from openrembg.server import errors
+from openrembg.server.cors import is_api
 from openrembg.server.observability.requests import request_id
 from openrembg.server.quota.headers import PATHS as RMBG_PATHS
 
@@ -123,11 +125,17 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer when something of ours raised outside the API; Django has logged it already."""
+    """Answer when something of ours raised outside the API; Django has logged it already.
+
+    A person gets a page, made without the database, which may be what failed.
+    """
     error = sys.exc_info()[1]
     told = public(error) if isinstance(error, Exception) else errors.Internal()
-    body = {**told.body(), "code": told.code, "request_id": request_id(request)}
     headers = {**told.headers, "X-Credits-Charged": "0", "Cache-Control": "no-store"}
+    if not is_api(request.path):
+        page = render_to_string("openrembg/failed.html")
+        return HttpResponse(page, status=told.status, headers=headers)
+    body = {**told.body(), "code": told.code, "request_id": request_id(request)}
     return JsonResponse(body, status=told.status, headers=headers)
 
 

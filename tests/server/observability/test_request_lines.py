@@ -63,6 +63,7 @@ def test_no_key_file_name_address_or_path_is_in_the_log(
     assert "203.0.113.77" not in told
 
 
+@pytest.mark.usefixtures("database")
 def test_probes_are_quiet(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "openrembg.request")
     for path in ("/health", "/ready", "/metrics"):
