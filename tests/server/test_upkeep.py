@@ -1,4 +1,5 @@
 import datetime as dt
+import threading
 import time
 
 import pytest
@@ -32,7 +33,7 @@ def test_it_runs_until_it_is_stopped() -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     stop()
-    time.sleep(0.2)
+    assert "upkeep" not in [thread.name for thread in threading.enumerate()]
     ledger.reserve(ada.by_key, timezone.now(), dt.timedelta(0))
     time.sleep(0.2)
     assert Reservation.objects.count() == 1

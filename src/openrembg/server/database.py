@@ -3,7 +3,7 @@
 import fcntl
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +64,9 @@ def give_back_connection() -> None:
 
 def _keep_private(chosen: Settings) -> None:
     """Make the SQLite file readable by its owner alone, as SQLite then makes those beside it."""
-    if not chosen.has_postgresql:
+    if chosen.has_postgresql:
+        return
+    with suppress(OSError):  # SQLite will say what is wrong with it.
         Path(str(chosen.database["NAME"])).touch(0o600)
 
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from django.utils.functional import lazystr
 
 from openrembg.folders import default_data_dir
-from openrembg.matting.runtime import available_cores
 from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
     DATABASE,
@@ -323,6 +322,9 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
     """Return Django's settings for the chosen database, with a pool in front of PostgreSQL."""
     database = dict(chosen.database)
     if chosen.has_postgresql:
+        # Not before: this imports the image library, which most commands do without.
+        from openrembg.matting.runtime import available_cores
+
         most = chosen.database_connections or max(16, (chosen.workers or available_cores()) + 8)
         pool = {"min_size": 1, "max_size": most, "timeout": 10}
         # A connection of the pool may be older than the server that answers now.

@@ -15,6 +15,7 @@ from openrembg.server.quota.ledger import release_overdue
 from openrembg.server.removal.retries import forget_expired
 
 EVERY_S: Final = 10.0
+STOP_S: Final = 5.0
 
 logger = logging.getLogger("openrembg.upkeep")
 
@@ -27,8 +28,14 @@ def start(every_s: float = EVERY_S) -> Callable[[], None]:
         while not over.wait(every_s):
             tidy(timezone.now())
 
-    threading.Thread(target=run, name="upkeep", daemon=True).start()
-    return over.set
+    thread = threading.Thread(target=run, name="upkeep", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        over.set()
+        thread.join(STOP_S)
+
+    return stop
 
 
 def tidy(now: dt.datetime) -> None:

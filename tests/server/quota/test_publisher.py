@@ -6,6 +6,7 @@ import pytest
 from django.db import OperationalError
 
 from openrembg.server.quota import ledger, publisher
+from openrembg.server.quota.cycle_scan import start_scanning
 from openrembg.server.quota.publisher import Publisher
 from openrembg.server.quota.redis_usage import publish, shared_usage
 from people import person
@@ -56,6 +57,17 @@ def test_stopping_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
     beside.stop()
     assert time.monotonic() - began < 5
     may_go.set()
+
+
+def test_no_thread_outlives_its_stop(furnish: object, redis: Service) -> None:
+    furnish(redis_url=f"redis://127.0.0.1:{redis.port}/0")  # type: ignore[operator]
+    # A thread that uses Redis when Python ends may keep it from ending.
+    stops = (start_scanning(turn_s=0.01), publisher.start(publish))
+    time.sleep(0.1)
+    for stop in stops:
+        stop()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"cycle-scan", "publish-usage"}
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from openrembg.server.quota.redis_usage import shared_usage
 EVERY_S: Final = 20.0
 SPREAD_S: Final = 15.0
 TURN_S: Final = 2.0
+STOP_S: Final = 5.0
 STEP_KEYS: Final = 250
 MAX_STEPS: Final = 10_000
 # It is there while the present pass, or the next one, need not begin.
@@ -91,8 +92,16 @@ def start_scanning(
         while not over.wait(turn_s):
             _turn(scan, over, every_s, spread_s)
 
-    threading.Thread(target=run, name="cycle-scan", daemon=True).start()
-    return over.set
+    thread = threading.Thread(target=run, name="cycle-scan", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        over.set()
+        # A thread that Python cuts off at its end may hold a lock of the Redis client, which waits
+        # for it then for ever.
+        thread.join(STOP_S)
+
+    return stop
 
 
 def _turn(scan: CycleScan, over: threading.Event, every_s: float, spread_s: float) -> None:
