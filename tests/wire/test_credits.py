@@ -95,7 +95,8 @@ def _house(request: pytest.FixtureRequest, folder: Path) -> Iterator[House]:
         def start(*, may_die: bool = False, **more: str) -> Service:
             own = folder / f"server-{next(serial)}"
             settings = {**environment, "OPENREMBG_DATA_DIR": str(own), "OPENREMBG_THREADS": "1"}
-            settings |= {"OPENREMBG_WORKERS": "1", **more}
+            # Room for everybody who holds a credit: a full queue would answer 503, rightly.
+            settings |= {"OPENREMBG_WORKERS": "1", "OPENREMBG_QUEUE": "300", **more}
             return stack.enter_context(openrembg_server(own, settings, may_die=may_die))
 
         yield House(database, environment, redis, start)
