@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+HEAVY = ("cv2", "openvino", "onnxruntime", "numpy", "django", "ninja", "PIL", "urllib.request")
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
@@ -26,3 +28,17 @@ def environment(folder: Path) -> dict[str, str]:
     """Return an environment in which nothing of this machine's own settings shows."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENREMBG_")}
     return kept | {"OPENREMBG_DATA_DIR": str(folder / "data-folder")}
+
+
+def heavy_modules(arguments: list[str]) -> bytes:
+    """Run the command line in a fresh Python, and return which of HEAVY it loaded, printed."""
+    probe = (
+        "import sys, contextlib, io\n"
+        "from openrembg.cli import main\n"
+        f"sys.argv = ['openrembg', *{arguments!r}]\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
+    return ended.stdout

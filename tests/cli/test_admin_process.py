@@ -10,13 +10,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from cli_photos import Run, environment
+from cli_photos import Run, environment, heavy_modules
 
 from databases import PostgreSQL
 from services import Service, StartServer, free_port
 
 PASSWORD = "three blind mice run"
-HEAVY = ("cv2", "openvino", "onnxruntime", "numpy", "django", "ninja", "PIL", "urllib.request")
 
 
 def lines(text: bytes) -> list[str]:
@@ -30,16 +29,7 @@ def made(openrembg: Run, email: str = "ada@example.com", **settings: str) -> Non
 
 @pytest.mark.parametrize("arguments", [["admin", "--help"], ["admin", "create-user", "--help"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    probe = (
-        "import sys, contextlib, io\n"
-        "from openrembg.cli import main\n"
-        f"sys.argv = ['openrembg', *{arguments!r}]\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        "    main()\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
-    assert ended.stdout == b"[]\n"
+    assert heavy_modules(arguments) == b"[]\n"
 
 
 def test_the_first_call_makes_the_database_and_says_nothing_but_its_own(openrembg: Run) -> None:

@@ -1,14 +1,11 @@
 """What every call has in common: help, version, completion, and a fast start."""
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from cli_photos import Run
+from cli_photos import Run, heavy_modules
 
-HEAVY = ("cv2", "openvino", "onnxruntime", "numpy", "django", "ninja", "PIL", "urllib.request")
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,16 +14,7 @@ ROOT = Path(__file__).parents[2]
     [["--help"], ["remove", "--help"], ["models", "--help"], ["serve", "--help"], ["--version"]],
 )
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
-    probe = (
-        "import sys, contextlib, io\n"
-        "from openrembg.cli import main\n"
-        f"sys.argv = ['openrembg', *{arguments!r}]\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        "    main()\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
-    assert ended.stdout == b"[]\n"
+    assert heavy_modules(arguments) == b"[]\n"
 
 
 def test_help_names_every_verb(openrembg: Run) -> None:

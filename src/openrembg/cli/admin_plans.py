@@ -48,10 +48,7 @@ def plan(
     amount = None if credits_ is None else whole(credits_, "--credits", 0)
     rate = None if per_minute is None else whole(per_minute, "--per-minute", -1, MAX_PER_MINUTE)
     with opened():
-        from openrembg.server.quota.redis_usage import publish_plan
-
         kept = _kept_plan(label, amount, rate)
-        publish_plan(kept.pk)
         say(
             f"The plan {kept.label} has {kept.credits} credits a period "
             f"and {_rate(kept.per_minute)}."

@@ -1,16 +1,13 @@
 """Plans on the admin pages."""
 
-from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from openrembg.server.billing.models import FREE, Plan
-from openrembg.server.quota.redis_usage import publish_plan
 from openrembg.server.web.operators import RowAdmin
 
 
@@ -43,11 +40,6 @@ class PlanAdmin(RowAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether a plan may be deleted; one that somebody has is kept by the database."""
         return not _is_free(obj) and super().has_delete_permission(request, obj)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save a plan, and write what its users have where clients read it."""
-        super().save_model(request, obj, form, change)
-        transaction.on_commit(partial(publish_plan, obj.pk), robust=True)
 
 
 def _is_free(plan: Model | None) -> bool:
