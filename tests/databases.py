@@ -11,12 +11,17 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models import Model
 
-from openrembg.server.billing.models import Plan
+from openrembg.server.billing.models import CreditPack, Plan
 from openrembg.server.environment import DATABASE
 
 # What the migrations put there, and what Django keeps about itself.
-KEPT: Final = ("django_migrations", "django_content_type", "auth_permission", "billing_plan")
+KEPT: Final = (
+    *("django_migrations", "django_content_type", "auth_permission"),
+    *("billing_plan", "billing_creditpack"),
+)
 PLANS: Final = {"Free": 50, "Basic-1000": 1000, "Pro-5000": 5000, "Premium-20000": 20000}
+PACKS: Final = {"100 credits": 100, "1,000 credits": 1000, "10,000 credits": 10_000}
+NOT_SOLD: Final = {"price_cents": None, "currency": "", "stripe_price_id": None}
 
 
 class TestDatabase(Protocol):
@@ -88,7 +93,7 @@ def emptied() -> None:
     if filled:
         with connection.constraint_checks_disabled(), transaction.atomic():
             _delete(filled)
-    _restore_plans()
+    _restore_offers()
 
 
 def fresh(row: Model) -> Any:
@@ -105,13 +110,24 @@ def _use(settings: dict[str, Any]) -> None:
         del connections["default"]
 
 
-def _restore_plans() -> None:
-    found = {plan.label: plan for plan in Plan.objects.all()}
-    Plan.objects.exclude(label__in=PLANS).delete()
-    for label, credits_ in PLANS.items():
-        wanted = {"credits": credits_, "per_minute": 20 if label == "Free" else 300}
-        if label not in found or any(getattr(found[label], n) != v for n, v in wanted.items()):
-            Plan.objects.update_or_create(label=label, defaults=wanted)
+def _restore_offers() -> None:
+    plans = {
+        label: {"credits": credits_, "per_minute": 20 if label == "Free" else 300}
+        for label, credits_ in PLANS.items()
+    }
+    _restore(Plan, {label: {**facts, "interval": "month"} for label, facts in plans.items()})
+    _restore(CreditPack, {label: {"credits": credits_} for label, credits_ in PACKS.items()})
+
+
+def _restore(model: type[Plan | CreditPack], offers: dict[str, dict[str, Any]]) -> None:
+    rows = model._default_manager
+    found = {row["label"]: row for row in rows.values()}
+    if found.keys() - offers.keys():
+        rows.exclude(label__in=offers).delete()
+    for label, facts in offers.items():
+        wanted = facts | NOT_SOLD
+        if label not in found or any(found[label][name] != wanted[name] for name in wanted):
+            rows.update_or_create(label=label, defaults=wanted)
 
 
 def _has_rows(table: str) -> bool:

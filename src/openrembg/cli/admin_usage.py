@@ -11,7 +11,8 @@ from openrembg.cli.terminal import print_table, shown
 
 if TYPE_CHECKING:
     from openrembg.server.accounts.models import User
-    from openrembg.server.quota.models import Balance, Window
+    from openrembg.server.quota.models import Window
+    from openrembg.server.quota.windows import Period
 
 COUNTS = ("app", "api", "prepaid_app", "prepaid_api")
 
@@ -39,14 +40,15 @@ def _facts(user: "User") -> dict[str, Any]:
 
     from openrembg.server.accounts.keys import alive
     from openrembg.server.accounts.models import ApiKey
-    from openrembg.server.quota.ledger import place_of
+    from openrembg.server.quota.ledger import period_of
     from openrembg.server.quota.models import Balance
+    from openrembg.server.quota.windows import month_of
 
     balance = Balance.objects.select_related("plan").get(pk=user.pk)
-    place = place_of(balance, timezone.now())
-    month = _window(user, "month", place.month)
-    period = None if place.cycle is None else _window(user, "cycle", place.cycle)
-    enforced = month if period is None else period
+    now = timezone.now()
+    month = _window(user, "month", month_of(now).start)
+    period = period_of(balance, now)
+    enforced = month if period is None else _window(user, "cycle", period.start)
     allowance = enforced.credits if enforced.credits is not None else balance.plan.credits
     return {
         "email": user.email,
@@ -64,7 +66,7 @@ def _facts(user: "User") -> dict[str, Any]:
         },
         "prepaid": {"credits": balance.prepaid, "held": balance.prepaid_held},
         "month": _counts(month),
-        "billing_period": None if period is None else _period(balance, period),
+        "billing_period": None if period is None else _period(period, enforced),
         "ledger": {"entries": balance.entries, "head": balance.head},
     }
 
@@ -82,9 +84,8 @@ def _counts(window: "Window") -> dict[str, Any]:
     return {"start": _day(window.start), **counts}
 
 
-def _period(balance: "Balance", window: "Window") -> dict[str, Any]:
-    end = {} if balance.period_end is None else {"end": _day(balance.period_end)}
-    return {**_counts(window), **end, "stripe": window.synced}
+def _period(period: "Period", window: "Window") -> dict[str, Any]:
+    return {**_counts(window), "end": _day(period.end), "stripe": True}
 
 
 def _day(second: int) -> str:

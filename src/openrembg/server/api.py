@@ -13,6 +13,7 @@ import openrembg.server.removal.description as rmbg
 from openrembg.server import description
 from openrembg.server.accounts import token_endpoints
 from openrembg.server.answers import error_answer
+from openrembg.server.billing import webhooks
 from openrembg.server.console import Console
 from openrembg.server.health import Health, Readiness, health, ready
 from openrembg.server.quota.membership import membership_usage
@@ -101,6 +102,18 @@ api.delete(
     response={204: None},
     openapi_extra=token_endpoints.REVOKE_OPERATION,
 )(token_endpoints.delete_user_token)
+
+api.post(
+    "/api/webhooks/stripe",
+    operation_id="stripeWebhook",
+    summary="Take an event of Stripe's",
+    description=webhooks.DESCRIPTION,
+    tags=["Operation"],
+    response=webhooks.Received,
+    openapi_extra=webhooks.OPERATION,
+)(webhooks.stripe_webhook)
+
+api.post("/api/webhooks/stripe/", include_in_schema=False)(webhooks.stripe_webhook)
 
 api.get(
     "/health",

@@ -5,6 +5,8 @@
     ├── BadRequest             400  wrong as a whole, for instance in its Host header
     ├── BothCredentials        400  an API key and a user token at once
     ├── IdempotencyKeyTooLong  400
+    ├── BadSignature           400  a webhook that Stripe did not sign, or not now
+    ├── NotAnEvent             400  a webhook that is signed and makes no sense
     ├── InvalidKey             401
     │   └── AccountGone             deleted while the request ran
     ├── InvalidToken           401
@@ -97,6 +99,22 @@ class IdempotencyKeyTooLong(PublicError):
     status = 400
     code = "idempotency_key_too_long"
     message = "The Idempotency-Key must have at most 255 characters."
+
+
+class BadSignature(PublicError):
+    """A webhook that Stripe did not sign with our secret, or not within the last minutes."""
+
+    status = 400
+    code = "invalid_signature"
+    message = "The Stripe-Signature is missing, wrong or not from now."
+
+
+class NotAnEvent(PublicError):
+    """A webhook whose signature is right and whose body is no event."""
+
+    status = 400
+    code = "invalid_event"
+    message = "The body is not a Stripe event."
 
 
 class InvalidKey(PublicError):

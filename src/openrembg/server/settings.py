@@ -237,6 +237,35 @@ class Settings:
         "openrembg <no-reply@localhost>",
         "Who mails come from.",
     )
+    stripe_secret_key: str | None = setting(
+        "STRIPE_SECRET_KEY",
+        TEXT,
+        None,
+        "The key of the Stripe account that plans and credits are sold through.",
+        shown="none: nothing is sold, and the operator gives plans and credits",
+        secret=True,
+    )
+    stripe_webhook_secret: str | None = setting(
+        "STRIPE_WEBHOOK_SECRET",
+        TEXT,
+        None,
+        "The secret that Stripe signs events with for `/api/webhooks/stripe`.",
+        shown="none: the address answers 404",
+        secret=True,
+    )
+    stripe_api_base: str = setting(
+        "STRIPE_API_BASE",
+        WEB_ADDRESS,
+        "https://api.stripe.com",
+        "Where Stripe's API is, without a path; another one is for tests.",
+    )
+    stripe_pages: tuple[str, ...] = setting(
+        "STRIPE_PAGES",
+        ORIGINS,
+        ("https://checkout.stripe.com", "https://billing.stripe.com"),
+        "The origins of Stripe's pages to which ours lead; name your own domain if you have one.",
+        shown="https://checkout.stripe.com, https://billing.stripe.com",
+    )
     secret_key: str | None = setting(
         "SECRET_KEY",
         KEY,

@@ -12,6 +12,7 @@ from django.utils import timezone
 from time_machine import TimeMachineFixture
 
 from databases import fresh
+from openrembg.server.accounts import asking
 from openrembg.server.accounts.asking import (
     NOTE_USE_EVERY,
     Anonymous,
@@ -29,17 +30,24 @@ from openrembg.server.accounts.keys import (
     rotate_key,
 )
 from openrembg.server.accounts.models import Credential, User
+from openrembg.server.billing.models import Subscription
 from openrembg.server.errors import (
+    AccountGone,
     BothCredentials,
     EmailNotVerified,
     InvalidKey,
     InvalidToken,
 )
-from openrembg.server.quota.ledger import Payer
+from openrembg.server.quota.models import Balance, LedgerEntry
+from openrembg.server.quota.spending import Payer
+from openrembg.server.quota.windows import Period
+from people import paying
 
 pytestmark = pytest.mark.usefixtures("database")
 
 HOUR = dt.timedelta(hours=1)
+BEGAN, ENDS = dt.datetime(2026, 11, 16, tzinfo=dt.UTC), dt.datetime(2026, 12, 16, tzinfo=dt.UTC)
+PERIOD = Period(int(BEGAN.timestamp()), int(ENDS.timestamp()))
 NOBODY = Anonymous("192.0.2.1/32")
 
 
@@ -386,3 +394,97 @@ def test_a_route_for_tokens_alone_wants_a_token(ada: User) -> None:
         found(**{"x-api-key": key.text})
     with pytest.raises(BothCredentials):
         found(**{"x-api-key": key.text, "Authorization": f"Bearer {secret.text}"})
+
+
+def plan_and_period(balance: Balance) -> tuple[str, int | None, int | None]:
+    return balance.plan.label, balance.period_start, balance.next_end
+
+
+@pytest.mark.parametrize("how", ["key", "token"])
+@pytest.mark.parametrize(
+    ("status", "ends_at"), [("active", PERIOD.end), ("trialing", PERIOD.end), ("past_due", None)]
+)
+def test_who_did_not_renew_is_on_the_free_plan_from_the_first_second_on(
+    ada: User, time_machine: TimeMachineFixture, how: str, status: str, ends_at: int | None
+) -> None:
+    time_machine.move_to(ENDS - dt.timedelta(milliseconds=1), tick=False)
+    key, token = create_key(ada)[1].text, create_token(ada)[1].text
+    paying(ada, PERIOD, status=status, ends_at=ends_at)
+    for _ in range(2):
+        member = ask_with_key(key) if how == "key" else ask_with_token(token)
+        assert plan_and_period(member.balance) == ("Pro-5000", PERIOD.start, None)
+    time_machine.move_to(ENDS, tick=False)
+    entries = []
+    for _ in range(2):
+        member = ask_with_key(key) if how == "key" else ask_with_token(token)
+        assert plan_and_period(member.balance) == ("Free", None, None)
+        assert member.balance == fresh(member.balance)
+        assert member.balance.head == fresh(member.balance).head
+        entries.append(LedgerEntry.objects.count())
+    assert entries[0] == entries[1]
+
+
+def test_who_renews_goes_on_without_a_word(ada: User, time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to(BEGAN, tick=False)
+    secret = create_key(ada)[1].text
+    paying(ada, PERIOD)
+    entries = LedgerEntry.objects.count()
+    after = int(dt.datetime(2027, 1, 16, tzinfo=dt.UTC).timestamp())
+    for days in (29, 30, 60, 61, 100):
+        time_machine.move_to(BEGAN + dt.timedelta(days=days), tick=False)
+        member = ask_with_key(secret)
+        assert plan_and_period(member.balance) == ("Pro-5000", PERIOD.start, after)
+    assert LedgerEntry.objects.count() == entries
+
+
+def test_who_was_told_to_end_and_renewed_after_all_goes_on(
+    ada: User, time_machine: TimeMachineFixture
+) -> None:
+    # The event of the renewal was merged, and the account has not been looked at since.
+    secret = create_key(ada)[1].text
+    time_machine.move_to(BEGAN, tick=False)
+    paying(ada, PERIOD, ends_at=PERIOD.end)
+    Subscription.objects.update(ends_at=None)
+    time_machine.move_to(ENDS, tick=False)
+    balance = ask_with_key(secret).balance
+    assert (balance.plan.label, balance.period_end) == ("Pro-5000", PERIOD.end)
+    assert balance.next_end is not None
+
+
+def test_an_account_with_a_running_period_costs_no_query_more(
+    ada: User, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(BEGAN, tick=False)
+    secret = create_key(ada)[1].text
+    ask_with_key(secret)
+    paying(ada, PERIOD, ends_at=PERIOD.end)
+    with CaptureQueriesContext(connection) as queries:
+        ask_with_key(secret)
+    assert len(queries) == 1
+
+
+def test_an_account_that_goes_while_its_period_ends_is_gone(ada: User) -> None:
+    paying(ada, PERIOD, ends_at=PERIOD.end)
+    balance = Balance.objects.select_related("plan").get(pk=ada.pk)
+    ada.delete()
+    with pytest.raises(AccountGone):
+        asking._present(balance, ENDS)
+
+
+def test_requests_at_once_end_a_period_once(ada: User, time_machine: TimeMachineFixture) -> None:
+    secret = create_key(ada)[1].text
+    time_machine.move_to(BEGAN, tick=False)
+    paying(ada, PERIOD, ends_at=PERIOD.end)
+    entries = LedgerEntry.objects.count()
+    time_machine.move_to(ENDS, tick=False)
+
+    def plan(_number: int) -> str:
+        try:
+            return ask_with_key(secret).balance.plan.label
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(plan, range(8))) == ["Free"] * 8
+    events = LedgerEntry.objects.order_by("number").values_list("event", flat=True)
+    assert list(events)[entries:] == ["plan", "period"]

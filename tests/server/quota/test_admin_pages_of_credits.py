@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger
+from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.models import Balance, LedgerEntry
 from openrembg.server.quota.verify import mismatches
 
@@ -35,10 +35,10 @@ def ada() -> User:
     """A user who has used two credits and holds a third."""
     user = User.objects.create_user("ada@example.com")
     ledger.top_up(user.pk, 10, note="a gift")
-    payer = ledger.Payer(user.pk, "app")
+    payer = spending.Payer(user.pk, "app")
     for _ in range(2):
-        ledger.charge(ledger.reserve(payer, NOW, dt.timedelta(minutes=2)), NOW)
-    ledger.reserve(payer, NOW, dt.timedelta(minutes=2))
+        spending.charge(spending.reserve(payer, NOW, dt.timedelta(minutes=2)), NOW)
+    spending.reserve(payer, NOW, dt.timedelta(minutes=2))
     return user
 
 
@@ -176,8 +176,8 @@ def test_staff_grant_while_servers_charge(ada: User) -> None:
 
     def charge() -> None:
         while not over.is_set():
-            payer = ledger.Payer(ada.pk, "app")
-            ledger.charge(ledger.reserve(payer, NOW, dt.timedelta(minutes=2)), NOW)
+            payer = spending.Payer(ada.pk, "app")
+            spending.charge(spending.reserve(payer, NOW, dt.timedelta(minutes=2)), NOW)
         connections.close_all()
 
     with ThreadPoolExecutor(4) as pool:
@@ -195,14 +195,16 @@ def test_staff_grant_while_servers_charge(ada: User) -> None:
 
 
 def test_staff_make_and_change_plans(staff: Client, ada: User) -> None:
-    staff.post("/admin/billing/plan/add/", {"label": "Two", "credits": 2, "per_minute": -1})
+    monthly = {"interval": "month"}
+    new = {"label": "Two", "credits": 2, "per_minute": -1, **monthly}
+    staff.post("/admin/billing/plan/add/", new)
     plan = Plan.objects.get(label="Two")
     path = f"/admin/billing/plan/{plan.pk}/change/"
-    staff.post(path, {"label": "Three", "credits": 3, "per_minute": 5})
+    staff.post(path, {"label": "Three", "credits": 3, "per_minute": 5, **monthly})
     plan.refresh_from_db()
     assert (plan.label, plan.credits, plan.per_minute) == ("Three", 3, 5)
     assert "greater than or equal" in text(staff.post(path, {"label": "a", "credits": -1}))
-    wrong = {"label": "a", "credits": 1, "per_minute": -2}
+    wrong = {"label": "a", "credits": 1, "per_minute": -2, **monthly}
     assert "plan_limit_is_a_limit" in text(staff.post(path, wrong))
 
 
@@ -210,11 +212,13 @@ def test_the_free_plan_keeps_its_name_and_stays(staff: Client) -> None:
     free = Plan.objects.get(label="Free")
     Balance.objects.update(plan=Plan.objects.get(label="Pro-5000"))
     path = f"/admin/billing/plan/{free.pk}"
-    staff.post(f"{path}/change/", {"label": "Other", "credits": 50, "per_minute": 20})
+    form = {"label": "Other", "credits": 51, "per_minute": 20, "interval": "month"}
+    staff.post(f"{path}/change/", form)
     assert staff.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     action = {"action": "delete_selected", "_selected_action": str(free.pk), "post": "yes"}
     assert staff.post("/admin/billing/plan/", action).status_code == 403
-    assert Plan.objects.get(pk=free.pk).label == "Free"
+    free.refresh_from_db()
+    assert (free.label, free.credits) == ("Free", 51)
 
 
 def test_a_plan_that_somebody_has_cannot_be_deleted(staff: Client, ada: User) -> None:

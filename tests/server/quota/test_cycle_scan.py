@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from redis import Redis
 
-from openrembg.server.quota import ledger, usage_keys
+from openrembg.server.quota import usage_keys
 from openrembg.server.quota.cycle_scan import EVERY_S, SPREAD_S, TURN_S, CycleScan, start_scanning
 from openrembg.server.quota.windows import Period
-from people import person
+from people import person, subscribe
 from services import Service
 
 START = 1700000000
@@ -124,7 +124,7 @@ def test_a_period_of_another_tool_comes_into_the_list(
 ) -> None:
     furnish(redis_url=f"redis://127.0.0.1:{redis.port}/0")
     ada, now = person(), int(time.time())
-    ledger.open_period(ada.user.pk, Period(now - 9, now + 999), synced=True)
+    subscribe(ada.user.pk, Period(now - 9, now + 999))
     stop = start_scanning(every_s=0.05, spread_s=0, turn_s=0.01)
     try:
         store.set(f"user:{ada.user.pk}:api_usage:cycle:{START}", 6)

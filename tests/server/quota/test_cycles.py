@@ -24,10 +24,10 @@ NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 USED = Used(1, 2)
 
 
-def usage(period: Period | None, **cycles: Cycle) -> Usage:
+def usage(period: Period | None, next_end: int | None = None, **cycles: Cycle) -> Usage:
     """Return a usage with cycles by the names of their starts."""
     start, end = (None, None) if period is None else (period.start, period.end)
-    standing = Standing(1, "Pro", 100, 5, start, end)
+    standing = Standing(1, "Pro", 100, 5, start, end, next_end)
     return Usage(standing, {(2026, 11): Used(3, 4)}, {globals()[n]: c for n, c in cycles.items()})
 
 
@@ -79,6 +79,41 @@ def test_a_period_that_has_ended_is_active_no_more() -> None:
     month = present_cycle(told, over)
     assert (month.start, month.end) == (unix(2026, 12, 1), unix(2027, 1, 1) - 1)
     assert (month.used, month.included, month.synced) == (Used(), 100, False)
+
+
+def test_the_period_that_follows_by_itself_is_stripes() -> None:
+    told = usage(Period(OCTOBER, NOVEMBER), DECEMBER, OCTOBER=Cycle(NOVEMBER, 70, True, USED))
+    present = present_cycle(told, NOW)
+    assert (present.start, present.end) == (NOVEMBER, DECEMBER)
+    assert (present.used, present.included, present.synced) == (Used(), 100, True)
+    assert cycle_at(told, NOVEMBER, NOW) == present
+    assert list(ends(told).items()) == [(NOVEMBER, DECEMBER), (OCTOBER, NOVEMBER - 1)]
+
+
+def test_the_period_that_follows_by_itself_has_its_own_counters() -> None:
+    told = usage(
+        Period(OCTOBER, NOVEMBER),
+        DECEMBER,
+        OCTOBER=Cycle(NOVEMBER, 70, True),
+        NOVEMBER=Cycle(used=USED),
+    )
+    assert present_cycle(told, NOW).used == USED
+    # Of the one before, nothing was used: it is not listed, and ends here all the same.
+    assert ends(told) == {NOVEMBER: DECEMBER}
+    assert cycle_at(told, OCTOBER, NOW).end == NOVEMBER - 1
+
+
+def test_a_period_that_nobody_told_is_nobodys_once_it_is_over() -> None:
+    told = usage(
+        Period(OCTOBER, NOVEMBER),
+        DECEMBER,
+        OCTOBER=Cycle(NOVEMBER, 70, True, USED),
+        NOVEMBER=Cycle(used=USED),
+    )
+    over = dt.datetime.fromtimestamp(DECEMBER, dt.UTC)
+    assert present_cycle(told, over).start == unix(2026, 12, 1)
+    assert ends(told, over) == {NOVEMBER: DECEMBER - 1, OCTOBER: NOVEMBER - 1}
+    assert not cycle_at(told, NOVEMBER, over).synced
 
 
 def test_without_a_period_the_calendar_month_stands_in() -> None:

@@ -1,52 +1,54 @@
-"""Reserve, charge, release: never more than there is, whatever happens at once."""
+"""What is granted, taken back and told: an entry for each change, and none for none."""
 
 import datetime as dt
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from databases import fresh
-from openrembg.server.accounts.deletion import delete_account
-from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
-from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
-from openrembg.server.quota import ledger
-from openrembg.server.quota.ledger import Hold, Payer
-from openrembg.server.quota.models import (
-    Balance,
-    Day,
-    KeyMonth,
-    LedgerEntry,
-    Reservation,
-    Window,
-)
-from openrembg.server.quota.windows import Period, calendar_month
-from people import Person, person
+from openrembg.server.errors import AccountGone
+from openrembg.server.quota import ledger, spending
+from openrembg.server.quota.ledger import Term
+from openrembg.server.quota.models import Balance, LedgerEntry, Window
+from openrembg.server.quota.spending import Hold, Payer
+from openrembg.server.quota.verify import mismatches
+from openrembg.server.quota.windows import Period
+from people import Person, person, subscribe
 
 pytestmark = pytest.mark.usefixtures("database")
 
-MINUTE = dt.timedelta(minutes=1)
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
-NOVEMBER = calendar_month(2026, 11).start
+TODAY = int(NOW.timestamp())
+HOUR_S = 3600
+PERIOD = Period(TODAY, TODAY + HOUR_S)
+NEXT_END = TODAY + 2 * HOUR_S
 
 
 def reserve(payer: Payer, now: dt.datetime = NOW) -> Hold:
-    return ledger.reserve(payer, now, MINUTE)
+    return spending.reserve(payer, now, dt.timedelta(minutes=1))
 
 
 def spend(payer: Payer, now: dt.datetime = NOW) -> str:
-    return ledger.charge(reserve(payer, now), now)
+    return spending.charge(reserve(payer, now), now)
 
 
-def used(somebody: Person, kind: str = "month") -> dict[int, tuple[int, int, int, int, int]]:
-    """Return app, api, prepaid_app, prepaid_api and held by window."""
-    rows = Window.objects.filter(user=somebody.user, kind=kind)
-    return {w.start: (w.app, w.api, w.prepaid_app, w.prepaid_api, w.held) for w in rows}
+def later(seconds: int) -> dt.datetime:
+    return NOW + dt.timedelta(seconds=seconds)
+
+
+def events(somebody: Person) -> list[str]:
+    entries = LedgerEntry.objects.filter(user_id=somebody.user.pk)
+    return list(entries.order_by("number").values_list("event", flat=True))
+
+
+def told(somebody: Person) -> tuple[str, int | None, int | None, int | None]:
+    """Return what the user's balance says of plan and period."""
+    balance = somebody.balance()
+    return balance.plan.label, balance.period_start, balance.period_end, balance.next_end
 
 
 def test_a_new_user_has_the_free_plan_and_nothing_prepaid() -> None:
@@ -54,179 +56,10 @@ def test_a_new_user_has_the_free_plan_and_nothing_prepaid() -> None:
     assert (balance.plan.label, balance.plan.credits, balance.prepaid) == ("Free", 50, 0)
 
 
-def test_a_charge_counts_in_its_channel() -> None:
-    ada = person()
-    assert spend(ada.by_key) == "included"
-    assert spend(ada.by_token) == "included"
-    assert spend(ada.by_token) == "included"
-    assert used(ada) == {NOVEMBER: (2, 1, 0, 0, 0)}
-    assert KeyMonth.objects.values_list("used", "held").get() == (1, 0)
-    assert sorted(Day.objects.values_list("key_id", "included"), key=str) == sorted(
-        [(ada.key.pk, 1), (None, 2)], key=str
-    )
-
-
-def test_a_released_credit_leaves_no_trace() -> None:
-    ada = person()
-    hold = reserve(ada.by_key)
-    assert used(ada) == {NOVEMBER: (0, 0, 0, 0, 1)}
-    assert ledger.release(hold)
-    assert not ledger.release(hold)
-    assert used(ada) == {NOVEMBER: (0, 0, 0, 0, 0)}
-    assert not LedgerEntry.objects.exists()
-    assert not Reservation.objects.exists()
-
-
-def test_what_is_charged_cannot_be_released() -> None:
-    ada = person()
-    hold = reserve(ada.by_key)
-    ledger.charge(hold, NOW)
-    assert not ledger.release(hold)
-    assert used(ada) == {NOVEMBER: (0, 1, 0, 0, 0)}
-
-
-def test_included_credits_go_before_prepaid_ones() -> None:
-    ada = person(credits_=2, prepaid=2)
-    assert [spend(ada.by_key) for _ in range(4)] == ["included", "included", "prepaid", "prepaid"]
-    with pytest.raises(MonthlyLimit):
-        reserve(ada.by_key)
-    assert used(ada) == {NOVEMBER: (0, 2, 0, 2, 0)}
-    assert (ada.balance().prepaid, ada.balance().prepaid_held) == (0, 0)
-
-
-def test_an_included_credit_that_came_back_is_spent_before_a_prepaid_one() -> None:
-    ada = person(credits_=1, prepaid=1)
-    first, second = reserve(ada.by_key), reserve(ada.by_key)
-    assert (first.source, second.source) == ("included", "prepaid")
-    ledger.release(first)
-    assert ledger.charge(second, NOW) == "included"
-    assert (ada.balance().prepaid, ada.balance().prepaid_held) == (1, 0)
-    assert used(ada) == {NOVEMBER: (0, 1, 0, 0, 0)}
-
-
-def test_a_plan_without_credits_has_none() -> None:
-    with pytest.raises(MonthlyLimit):
-        reserve(person(credits_=0).by_key)
-
-
-@pytest.mark.parametrize("cap", [0, 2])
-def test_a_key_stops_at_its_own_cap(cap: int) -> None:
-    ada = person(cap=cap)
-    for _ in range(cap):
-        spend(ada.by_key)
-    with pytest.raises(KeyCap):
-        reserve(ada.by_key)
-    assert spend(ada.by_token) == "included"
-    assert Reservation.objects.count() == 0
-
-
-def test_a_cap_starts_anew_with_the_month() -> None:
-    ada = person(cap=1)
-    spend(ada.by_key)
-    spend(ada.by_key, NOW + dt.timedelta(days=30))
-
-
-def test_what_a_dead_server_held_comes_back_when_it_is_needed() -> None:
-    ada = person(credits_=1)
-    hold = reserve(ada.by_key)
-    with pytest.raises(MonthlyLimit):
-        reserve(ada.by_key, NOW + MINUTE * 0.99)
-    assert spend(ada.by_key, NOW + MINUTE) == "included"
-    with pytest.raises(MonthlyLimit):
-        ledger.charge(hold, NOW + MINUTE)
-    assert used(ada) == {NOVEMBER: (0, 1, 0, 0, 0)}
-
-
-def test_a_request_that_outlived_its_reservation_is_charged_once() -> None:
-    ada = person(credits_=2)
-    hold = reserve(ada.by_key)
-    assert ledger.release_overdue(NOW + MINUTE) == 1
-    assert ledger.charge(hold, NOW + MINUTE) == "included"
-    with pytest.raises(IntegrityError):
-        ledger.charge(hold, NOW + MINUTE)
-    assert used(ada) == {NOVEMBER: (0, 1, 0, 0, 0)}
-
-
-def test_only_what_is_overdue_is_released() -> None:
-    ada, bob = person(), person("bob@example.com")
-    reserve(ada.by_key)
-    reserve(bob.by_key, NOW + MINUTE)
-    assert ledger.release_overdue(NOW + MINUTE) == 1
-    assert list(Reservation.objects.values_list("user_id", flat=True)) == [bob.user.pk]
-
-
-@pytest.mark.parametrize(
-    ("moment", "start"),
-    [
-        ("2026-11-30T23:59:59.999999+00:00", calendar_month(2026, 11).start),
-        ("2026-12-01T00:00:00+00:00", calendar_month(2026, 12).start),
-        ("2026-12-31T23:59:59.999+00:00", calendar_month(2026, 12).start),
-        ("2027-01-01T00:00:00+00:00", calendar_month(2027, 1).start),
-        # Where it is already December, it is still November in UTC.
-        ("2026-12-01T08:59:59.999+09:00", calendar_month(2026, 11).start),
-    ],
-)
-def test_a_month_ends_with_its_last_instant_in_utc(moment: str, start: int) -> None:
-    ada = person()
-    spend(ada.by_key, dt.datetime.fromisoformat(moment))
-    assert list(used(ada)) == [start]
-
-
-def test_a_picture_counts_in_the_month_in_which_it_was_asked_for() -> None:
-    ada = person()
-    before = dt.datetime.fromisoformat("2026-11-30T23:59:59.999+00:00")
-    hold = reserve(ada.by_key, before)
-    ledger.charge(hold, before + MINUTE)
-    assert used(ada) == {NOVEMBER: (0, 1, 0, 0, 0)}
-
-
-def test_a_month_gives_its_credits_anew() -> None:
-    ada = person(credits_=1)
-    last = dt.datetime.fromisoformat("2026-11-30T23:59:59.999+00:00")
-    spend(ada.by_key, last)
-    with pytest.raises(MonthlyLimit):
-        reserve(ada.by_key, last)
-    spend(ada.by_key, last + dt.timedelta(milliseconds=1))
-
-
-def test_a_billing_period_is_counted_beside_the_month_and_enforced() -> None:
-    ada = person(credits_=2)
-    spend(ada.by_key)
-    start = int(NOW.timestamp())
-    ledger.open_period(ada.user.pk, Period(start, start + 3600), synced=True)
-    spend(ada.by_key)
-    spend(ada.by_token)
-    with pytest.raises(MonthlyLimit):
-        reserve(ada.by_key)
-    assert used(ada, "month") == {NOVEMBER: (1, 2, 0, 0, 0)}
-    assert used(ada, "cycle") == {start: (1, 1, 0, 0, 0)}
-
-
-def test_a_period_contains_its_start_and_not_its_end() -> None:
-    ada = person(credits_=2)
-    start = int(NOW.timestamp())
-    ledger.open_period(ada.user.pk, Period(start, start + 3600), synced=True)
-    end = dt.datetime.fromtimestamp(start + 3600, dt.UTC)
-    spend(ada.by_key, end - dt.timedelta(milliseconds=1))
-    spend(ada.by_key, end)
-    assert used(ada, "cycle") == {start: (0, 1, 0, 0, 0)}
-    assert used(ada, "month") == {NOVEMBER: (0, 2, 0, 0, 0)}
-
-
-def test_a_period_only_moves_forward() -> None:
-    ada = person()
-    assert ledger.open_period(ada.user.pk, Period(2000, 3000), synced=True)
-    assert not ledger.open_period(ada.user.pk, Period(1000, 2000), synced=True)
-    assert ledger.open_period(ada.user.pk, Period(2000, 3500), synced=True)
-    assert (ada.balance().period_start, ada.balance().period_end) == (2000, 3500)
-    ledger.close_period(ada.user.pk)
-    assert ada.balance().period_start is None
-
-
 def test_a_plan_applies_at_once_to_the_present_period() -> None:
     ada = person(credits_=1)
     start = int(NOW.timestamp())
-    ledger.open_period(ada.user.pk, Period(start, start + 3600), synced=True)
+    subscribe(ada.user.pk, Period(start, start + 3600))
     spend(ada.by_key)
     ledger.set_plan(ada.user.pk, Plan.objects.get(label="Basic-1000"), at=NOW)
     assert spend(ada.by_key) == "included"
@@ -247,7 +80,7 @@ def test_no_more_is_taken_back_than_there_is_and_nothing_that_is_held() -> None:
     hold = reserve(ada.by_key)
     assert ledger.take_back(ada.user.pk, 10, reference="re_1") == 2
     assert ledger.take_back(ada.user.pk, 10, reference="re_1") == 0
-    assert ledger.charge(hold, NOW) == "prepaid"
+    assert spending.charge(hold, NOW) == "prepaid"
     assert ada.balance().prepaid == 0
 
 
@@ -283,68 +116,177 @@ def test_the_database_itself_refuses_to_oversell() -> None:
             rows.update(**wrong)
 
 
-@pytest.mark.parametrize("left", [0, 7])
-def test_many_at_once_get_exactly_what_is_left(left: int) -> None:
-    ada = person(credits_=left, prepaid=3)
-    start = threading.Barrier(16)
-
-    def ask(_number: int) -> Counter[str]:
-        start.wait()
-        got: Counter[str] = Counter()
-        for _ in range(4):
-            try:
-                got[spend(ada.by_key, timezone.now())] += 1
-            except MonthlyLimit:
-                got["refused"] += 1
-        connection.close()
-        return got
-
-    with ThreadPoolExecutor(16) as pool:
-        total = sum(pool.map(ask, range(16)), Counter())
-    assert (total["included"], total["prepaid"], total["refused"]) == (left, 3, 64 - left - 3)
-    assert ada.balance().prepaid == 0
-    assert LedgerEntry.objects.filter(event="charge").count() == left + 3
-    assert [entry.number for entry in LedgerEntry.objects.order_by("number")] == list(
-        range(1, left + 3 + 2)
-    )
+def test_a_plan_applies_at_once_to_a_provisional_period() -> None:
+    ada = person(credits_=1)
+    subscribe(ada.user.pk, PERIOD, next_end=NEXT_END, at=NOW)
+    spend(ada.by_key, later(HOUR_S))
+    ledger.set_plan(ada.user.pk, Plan.objects.get(label="Basic-1000"), at=later(HOUR_S))
+    assert spend(ada.by_key, later(HOUR_S)) == "included"
+    credits_ = Window.objects.filter(kind="cycle").values_list("start", "credits")
+    assert dict(credits_) == {PERIOD.start: 1, PERIOD.end: 1000}
 
 
-def test_a_user_that_is_gone_holds_nothing_up() -> None:
+def test_who_waits_for_a_balance_gets_it_with_the_plan_that_it_has_then() -> None:
     ada = person(prepaid=1)
-    hold = reserve(ada.by_key)
-    ada.user.delete()
-    assert not ledger.release(hold)
-    with pytest.raises(AccountGone):
-        ledger.charge(hold, NOW)
-    assert LedgerEntry.objects.count() == 1
+    plan = Plan.objects.create(label="Brand new", credits=9)
+    waits = threading.Event()
 
-
-def test_an_account_can_be_deleted_while_its_requests_run() -> None:
-    ada = person(credits_=10**6, cap=10**6)
-    over = threading.Event()
-
-    def work(_number: int) -> int:
-        done = 0
-        while not over.is_set():
-            balance = Balance.objects.select_related("plan").filter(pk=ada.user.pk).first()
-            try:
-                hold = ledger.reserve(ada.by_key, timezone.now(), MINUTE, balance)
-                ledger.charge(hold, timezone.now())
-                done += 1
-            except AccountGone:
-                break
-        connection.close()
-        return done
-
-    with ThreadPoolExecutor(6) as pool:
-        working = [pool.submit(work, number) for number in range(6)]
+    def look() -> str:
+        waits.set()
         try:
-            while LedgerEntry.objects.count() < 20:
-                time.sleep(0.01)
-            delete_account(ada.user, tell=False)
+            with ledger.changing(ada.user.pk) as balance:
+                return balance.plan.label
         finally:
-            over.set()
-        charged = sum(one.result() for one in working)
-    assert not User.objects.exists()
-    assert not Window.objects.exists()
-    assert LedgerEntry.objects.count() == charged
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.changing(ada.user.pk):
+            ledger.set_plan(ada.user.pk, plan)
+            looking = pool.submit(look)
+            waits.wait()
+            time.sleep(0.3)
+        assert looking.result() == "Brand new"
+
+
+def test_a_user_who_follows_has_plan_and_period() -> None:
+    ada = person()
+    pro = Plan.objects.get(label="Pro-5000")
+    ledger.follow(ada.user.pk, Term(pro, PERIOD, NEXT_END), note="Stripe", at=NOW)
+    assert told(ada) == ("Pro-5000", PERIOD.start, PERIOD.end, NEXT_END)
+    facts = LedgerEntry.objects.order_by("number").values_list(
+        "event", "plan", "cycle_start", "cycle_end", "next_end", "note", "at"
+    )
+    assert list(facts) == [
+        ("plan", "Pro-5000", None, None, None, "Stripe", NOW),
+        ("period", "Pro-5000", PERIOD.start, PERIOD.end, NEXT_END, "Stripe", NOW),
+    ]
+    assert list(mismatches(ada.user.pk)) == []
+
+
+def test_the_same_again_is_no_entry() -> None:
+    ada = person()
+    pro = Plan.objects.get(label="Pro-5000")
+    for plan in (pro, pro, None):
+        ledger.follow(ada.user.pk, Term(plan, PERIOD, NEXT_END))
+        ledger.write_window(ada.user.pk, PERIOD, 5000)
+    assert events(ada) == ["plan", "period", "window"]
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        Term(None, Period(PERIOD.start, PERIOD.end + 1), NEXT_END),
+        Term(None, Period(PERIOD.start - 1, PERIOD.end), NEXT_END),
+        Term(None, PERIOD, NEXT_END + 1),
+        Term(None, PERIOD, None),
+    ],
+)
+def test_each_end_of_a_period_is_told(term: Term) -> None:
+    ada = person()
+    ledger.follow(ada.user.pk, Term(None, PERIOD, NEXT_END))
+    ledger.follow(ada.user.pk, term)
+    assert events(ada) == ["period", "period"]
+    assert told(ada) == ("Free", term.period.start, term.period.end, term.next_end)
+    assert list(mismatches(ada.user.pk)) == []
+
+
+def test_another_plan_leaves_the_period_and_what_it_includes() -> None:
+    ada = person()
+    subscribe(ada.user.pk, PERIOD, next_end=NEXT_END, at=NOW)
+    spend(ada.by_key)
+    pro = Plan.objects.get(label="Pro-5000")
+    ledger.follow(ada.user.pk, Term(pro, PERIOD, NEXT_END))
+    assert events(ada) == ["window", "period", "charge", "plan"]
+    window = Window.objects.get(kind="cycle")
+    assert (window.credits, window.api) == (50, 1)
+
+
+def test_who_leaves_is_on_the_free_plan_and_calendar_months() -> None:
+    ada = person(credits_=9)
+    subscribe(ada.user.pk, PERIOD, next_end=NEXT_END, at=NOW)
+    assert ledger.leave(ada.user.pk, note="Stripe")
+    assert told(ada) == ("Free", None, None, None)
+    assert events(ada) == ["window", "period", "plan", "period"]
+    assert not ledger.leave(ada.user.pk)
+    assert len(events(ada)) == 4
+    assert list(mismatches(ada.user.pk)) == []
+
+
+def test_who_leaves_the_free_plan_keeps_it() -> None:
+    ada = person()
+    ledger.follow(ada.user.pk, Term(None, PERIOD, None))
+    assert ledger.leave(ada.user.pk)
+    assert events(ada) == ["period", "period"]
+
+
+def test_who_never_had_a_period_keeps_the_plan_that_an_operator_gave() -> None:
+    ada = person(credits_=9)
+    assert not ledger.leave(ada.user.pk)
+    assert ada.balance().plan.credits == 9
+    assert events(ada) == []
+
+
+def test_what_is_told_of_a_window_leaves_its_counters() -> None:
+    ada = person(credits_=3)
+    ledger.follow(ada.user.pk, Term(None, PERIOD, None))
+    spend(ada.by_key)
+    spend(ada.by_token)
+    reserve(ada.by_key)
+    ledger.write_window(ada.user.pk, PERIOD, 4)
+    window = Window.objects.get(kind="cycle")
+    assert (window.app, window.api, window.held) == (1, 1, 1)
+    assert (window.end, window.credits, window.synced) == (PERIOD.end, 4, True)
+    assert spend(ada.by_key) == "included"
+    assert spending.left(ada.by_key, ada.balance(), NOW).included == 0
+    assert list(mismatches(ada.user.pk)) == []
+
+
+def test_every_change_of_a_window_is_an_entry() -> None:
+    # The number of entries is the version of the copy in Redis: without one, that would be old.
+    ada = person()
+    later_end = Period(PERIOD.start, PERIOD.end + 1)
+    for period, credits_ in ((PERIOD, 7), (PERIOD, 9), (later_end, 9), (later_end, None)):
+        for _ in range(2):
+            ledger.write_window(ada.user.pk, period, credits_, at=NOW)
+    facts = LedgerEntry.objects.order_by("number").values_list(
+        "event", "cycle_start", "cycle_end", "included", "at"
+    )
+    assert list(facts) == [
+        ("window", PERIOD.start, PERIOD.end, 7, NOW),
+        ("window", PERIOD.start, PERIOD.end, 9, NOW),
+        ("window", PERIOD.start, PERIOD.end + 1, 9, NOW),
+        ("window", PERIOD.start, PERIOD.end + 1, 0, NOW),
+    ]
+    assert list(mismatches(ada.user.pk)) == []
+
+
+def test_a_window_of_an_unknown_price_includes_what_the_plan_does() -> None:
+    ada = person(credits_=1)
+    ledger.follow(ada.user.pk, Term(None, PERIOD, None))
+    ledger.write_window(ada.user.pk, PERIOD, None)
+    spend(ada.by_key)
+    assert spending.left(ada.by_key, ada.balance(), NOW).is_nothing
+    ledger.follow(ada.user.pk, Term(Plan.objects.get(label="Basic-1000"), PERIOD, None))
+    assert spending.left(ada.by_key, ada.balance(), NOW).included == 999
+
+
+@pytest.mark.parametrize("next_end", [PERIOD.end, PERIOD.start])
+def test_a_period_that_ends_before_it_begins_is_refused(next_end: int) -> None:
+    ada = person()
+    with pytest.raises(IntegrityError):
+        ledger.follow(ada.user.pk, Term(None, PERIOD, next_end))
+    assert told(ada) == ("Free", None, None, None)
+    assert events(ada) == []
+
+
+def test_nobody_who_is_gone_follows_or_leaves() -> None:
+    ada = person()
+    number = ada.user.pk
+    ada.user.delete()
+    with pytest.raises(AccountGone):
+        ledger.follow(number, Term(None, PERIOD, None))
+    with pytest.raises(AccountGone):
+        ledger.leave(number)
+    with pytest.raises(AccountGone):
+        ledger.write_window(number, PERIOD, 1)
+    assert not LedgerEntry.objects.exists()

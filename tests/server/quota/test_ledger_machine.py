@@ -13,15 +13,17 @@ from hypothesis.stateful import (
     consumes,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
 
 from openrembg.server.billing.models import Plan
 from openrembg.server.errors import KeyCap, MonthlyLimit
-from openrembg.server.quota import ledger
-from openrembg.server.quota.ledger import Hold
+from openrembg.server.quota import ledger, spending
+from openrembg.server.quota.ledger import Term
 from openrembg.server.quota.models import Balance, LedgerEntry, Reservation, Window
+from openrembg.server.quota.spending import Hold
 from openrembg.server.quota.verify import mismatches
 from openrembg.server.quota.windows import Period, month_of
 from people import person
@@ -30,6 +32,7 @@ START = dt.datetime(2026, 11, 29, 23, 59, 59, 999000, tzinfo=dt.UTC)
 LASTS = dt.timedelta(minutes=2)
 DAY_S = 24 * 3600
 KEY_CAP = 9
+FREE_CREDITS = 50
 serial = itertools.count()
 
 
@@ -40,6 +43,7 @@ class Account:
     allowance: int
     prepaid: int = 0
     period: Period | None = None
+    next_end: int | None = None
     allowances: dict[tuple[str, int], int] = field(default_factory=dict)
     included: dict[tuple[str, int], int] = field(default_factory=dict)
     held_included: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -48,9 +52,18 @@ class Account:
 
     def window(self, now: dt.datetime) -> tuple[str, int]:
         """The window that is enforced."""
-        if self.period is not None and int(now.timestamp()) in self.period:
+        second = int(now.timestamp())
+        if self.period is not None and second in self.period:
             return "cycle", self.period.start
+        if self.period is not None and self.period.end <= second < (self.next_end or 0):
+            return "cycle", self.period.end
         return "month", month_of(now).start
+
+    def told(self) -> tuple[int | None, int | None, int | None]:
+        """What the balance should say of the billing period."""
+        if self.period is None:
+            return None, None, None
+        return self.period.start, self.period.end, self.next_end
 
     def included_left(self, window: tuple[str, int]) -> int:
         """Included credits that are neither used nor held."""
@@ -60,7 +73,7 @@ class Account:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Charges, releases, top-ups, renewals, refunds, plan changes and time, in any order."""
+    """Charges, releases, top-ups, refunds, whatever Stripe tells, and time, in any order."""
 
     holds = Bundle("holds")
 
@@ -82,7 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
         capped = api and self._key_used(month) >= KEY_CAP
         overdue = any(until <= self.now for until in self.open.values())
         try:
-            hold = ledger.reserve(payer, self.now, LASTS)
+            hold = spending.reserve(payer, self.now, LASTS)
         except (KeyCap, MonthlyLimit):
             assert capped or left + prepaid == 0
             if overdue:
@@ -105,7 +118,7 @@ class LedgerMachine(RuleBasedStateMachine):
         del self.open[hold]
         window = self._window(hold)
         room = self.model.included_left(window)
-        source = ledger.charge(hold, self.now)
+        source = spending.charge(hold, self.now)
         assert source == ("included" if hold.source == "included" or room else "prepaid")
         self._add(hold, -1)
         for one in {window, ("month", hold.place.month)}:
@@ -119,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(hold=consumes(holds))
     def release(self, hold: Hold) -> None:
-        assert ledger.release(hold) == (hold in self.open)
+        assert spending.release(hold) == (hold in self.open)
         if self.open.pop(hold, None):
             self._add(hold, -1)
 
@@ -137,28 +150,54 @@ class LedgerMachine(RuleBasedStateMachine):
         assert taken == min(credits_, self.model.prepaid - self.model.held_prepaid)
         self.model.prepaid -= taken
 
-    @rule(days=st.integers(1, 31), back=st.integers(0, 40))
-    def renew(self, days: int, back: int) -> None:
+    @rule(
+        days=st.integers(1, 31),
+        back=st.integers(0, 40),
+        after=st.integers(0, 31),
+        credits_=st.none() | st.integers(0, 5),
+        windows_first=st.booleans(),
+    )
+    def subscribe(
+        self, days: int, back: int, after: int, credits_: int | None, windows_first: bool
+    ) -> None:
         start = int(self.now.timestamp()) - back * DAY_S
         period = Period(start, start + (back + days) * DAY_S)
-        opened = ledger.open_period(self.uid, period, synced=True, at=self.now)
-        assert opened == (self.model.period is None or period.start >= self.model.period.start)
-        if opened:
-            self.model.period = period
-            self.model.allowances["cycle", period.start] = self.model.allowance
+        next_end = period.end + after * DAY_S if after else None
+        if windows_first:
+            self._tell_window(period, credits_)
+        self._follow(None, period, next_end)
+        if not windows_first:
+            self._tell_window(period, credits_)
+
+    @precondition(lambda self: self.model.next_end is not None)
+    @rule(credits_=st.none() | st.integers(0, 5), after=st.integers(0, 31))
+    def renew(self, credits_: int | None, after: int) -> None:
+        period = Period(self.model.period.end, self.model.next_end)
+        self._tell_window(period, credits_)
+        self._follow(None, period, period.end + after * DAY_S if after else None)
+
+    @precondition(lambda self: self.model.period is not None)
+    @rule(credits_=st.integers(0, 6))
+    def upgrade(self, credits_: int) -> None:
+        plan = Plan.objects.create(label=f"plan {next(serial)}", credits=credits_)
+        self._follow(plan, self.model.period, self.model.next_end)
 
     @rule()
     def end_subscription(self) -> None:
-        ledger.close_period(self.uid, at=self.now)
-        self.model.period = None
+        assert ledger.leave(self.uid, at=self.now) == (self.model.period is not None)
+        if self.model.period is not None:
+            self.model.period = self.model.next_end = None
+            self.model.allowance = FREE_CREDITS
 
     @rule(credits_=st.integers(0, 6))
     def change_plan(self, credits_: int) -> None:
         plan = Plan.objects.create(label=f"plan {next(serial)}", credits=credits_)
+        window = self.model.window(self.now)
+        kind, start = window
+        is_there = Window.objects.filter(user=self.uid, kind=kind, start=start).exists()
         ledger.set_plan(self.uid, plan, at=self.now)
         self.model.allowance = credits_
-        window = self.model.window(self.now)
-        if window[0] == "cycle":
+        if kind == "cycle" and is_there:
             self.model.allowances[window] = credits_
 
     @rule(seconds=st.sampled_from([0.001, 1, 60, 119, DAY_S, 20 * DAY_S]))
@@ -167,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def tidy(self) -> None:
-        ledger.release_overdue(self.now, user_id=self.uid)
+        spending.release_overdue(self.now, user_id=self.uid)
         self._forget_overdue()
 
     @invariant()
@@ -184,6 +223,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert Reservation.objects.filter(user_id=self.uid).count() == len(self.open)
 
     @invariant()
+    def the_period_is_the_models(self) -> None:
+        balance = Balance.objects.select_related("plan").get(pk=self.uid)
+        period = balance.period_start, balance.period_end, balance.next_end
+        assert period == self.model.told()
+        assert balance.plan.credits == self.model.allowance
+        window = self.model.window(self.now)
+        left = spending.left(self.ada.by_token, balance, self.now)
+        assert left.window.start == window[1]
+        assert left.included == self.model.included_left(window)
+
+    @invariant()
     def the_windows_are_the_models(self) -> None:
         for row in Window.objects.filter(user_id=self.uid):
             window = (row.kind, row.start)
@@ -194,6 +244,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_ledger_says_the_same(self) -> None:
         entries = LedgerEntry.objects.filter(user_id=self.uid)
         assert sum(entries.values_list("prepaid", flat=True)) == self.model.prepaid
+
+    def _follow(self, plan: Plan | None, period: Period, next_end: int | None) -> None:
+        ledger.follow(self.uid, Term(plan, period, next_end), at=self.now)
+        self.model.period, self.model.next_end = period, next_end
+        if plan is not None:
+            self.model.allowance = plan.credits
+
+    def _tell_window(self, period: Period, credits_: int | None) -> None:
+        ledger.write_window(self.uid, period, credits_, at=self.now)
+        self.model.allowances.pop(("cycle", period.start), None)
+        if credits_ is not None:
+            self.model.allowances["cycle", period.start] = credits_
 
     def _window(self, hold: Hold) -> tuple[str, int]:
         if hold.place.cycle is not None:

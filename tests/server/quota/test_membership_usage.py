@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator
 from openrembg.server.accounts.keys import revoke
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger
+from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.models import Window
 from openrembg.server.quota.windows import Period
-from people import Person, person
+from people import Person, person, subscribe
 from services import Service
 
 pytestmark = pytest.mark.usefixtures("database", "source")
@@ -51,7 +51,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 def spend(somebody: Person, at: dt.datetime = NOW, times: int = 1, *, by_app: bool = False) -> None:
     payer = somebody.by_token if by_app else somebody.by_key
     for _ in range(times):
-        ledger.charge(ledger.reserve(payer, at, dt.timedelta(minutes=1)), at)
+        spending.charge(spending.reserve(payer, at, dt.timedelta(minutes=1)), at)
 
 
 def ask(client: Client, somebody: Person, **parameters: object) -> Any:
@@ -115,7 +115,7 @@ def test_months_end_at_midnight_in_utc(client: Client, clock: time_machine.Trave
 
 def test_a_period_is_asked_for_by_its_start(client: Client) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada, times=3)
     assert counts(ask(client, ada, periodStartUnix=NOVEMBER)) == (0, 3)
     for unknown in (0, NOVEMBER - 1, NOVEMBER + 1, 9999999999):
@@ -124,7 +124,7 @@ def test_a_period_is_asked_for_by_its_start(client: Client) -> None:
 
 def test_the_billing_period_is_stripes(client: Client) -> None:
     ada = person(credits_=5, prepaid=2)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada, times=2)
     spend(ada, by_app=True)
     expected = {
@@ -166,7 +166,7 @@ def test_a_period_begins_with_its_first_second_and_ends_before_its_last(
     client: Client, clock: time_machine.Traveller
 ) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     end = dt.datetime.fromtimestamp(DECEMBER, dt.UTC)
     spend(ada, end - dt.timedelta(milliseconds=1))
     clock.move_to(end - dt.timedelta(milliseconds=1))
@@ -189,9 +189,9 @@ def test_a_smaller_plan_leaves_nothing_rather_than_less(client: Client) -> None:
 def test_an_older_period_has_the_allowance_that_it_had(client: Client) -> None:
     ada = person(credits_=5)
     october = dt.datetime.fromtimestamp(OCTOBER, dt.UTC)
-    ledger.open_period(ada.user.pk, Period(OCTOBER, NOVEMBER), synced=True, at=october)
+    subscribe(ada.user.pk, Period(OCTOBER, NOVEMBER), at=october)
     spend(ada, october, times=2)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     ledger.set_plan(ada.user.pk, Plan.objects.get(label="Pro-5000"))
     cycle = ask(client, ada, periodStartUnix=OCTOBER, expand="billing_cycle")["billingCycle"]
     assert (cycle["includedCredits"], cycle["remainingIncludedCredits"]) == (5, 3)
@@ -209,10 +209,10 @@ def test_an_unknown_period_is_not_stripes(client: Client) -> None:
 def test_periods_are_listed_newest_first(client: Client) -> None:
     ada = person()
     october = dt.datetime.fromtimestamp(OCTOBER, dt.UTC)
-    ledger.open_period(ada.user.pk, Period(OCTOBER, NOVEMBER), synced=True, at=october)
+    subscribe(ada.user.pk, Period(OCTOBER, NOVEMBER), at=october)
     spend(ada, october, times=2)
     spend(ada, october, by_app=True)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     assert ask(client, ada, listBillingCycles="1") == {
         "billingCycles": [
             {
@@ -238,9 +238,9 @@ def test_a_list_ignores_every_other_parameter(client: Client) -> None:
 
 def test_a_cancelled_period_stays_in_the_list(client: Client) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
-    ledger.close_period(ada.user.pk)
+    ledger.leave(ada.user.pk)
     assert [
         (cycle["periodStartUnix"], cycle["periodEndUnix"])
         for cycle in ask(client, ada, listBillingCycles="1")["billingCycles"]
@@ -363,7 +363,7 @@ def test_thousands_of_periods_are_no_matter(client: Client) -> None:
     Window.objects.bulk_create(
         Window(user=ada.user, kind="cycle", start=start, api=1) for start in starts
     )
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     listed = ask(client, ada, listBillingCycles="1")["billingCycles"]
     assert len(listed) == 2501
     assert all(cycle["apiUsage"] == 1 for cycle in listed[1:])
@@ -375,7 +375,7 @@ def test_thousands_of_periods_are_no_matter(client: Client) -> None:
 )
 def test_every_answer_is_as_described(client: Client, parameters: dict[str, str]) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
     answer = client.get(PATH, parameters, headers=ada.with_key)
     description = client.get("/api/openapi").json()

@@ -15,7 +15,7 @@ from redis import Redis
 
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger, usage_keys
+from openrembg.server.quota import ledger, spending, usage_keys
 from openrembg.server.quota.breaker import Breaker
 from openrembg.server.quota.models import Balance
 from openrembg.server.quota.redis_usage import (
@@ -27,7 +27,7 @@ from openrembg.server.quota.redis_usage import (
 )
 from openrembg.server.quota.usage import Used, standing_of, usage_of
 from openrembg.server.quota.windows import Period
-from people import Person, person
+from people import Person, person, subscribe
 from services import Service
 
 pytestmark = pytest.mark.usefixtures("database", "use_redis")
@@ -57,7 +57,7 @@ def store(redis: Service) -> Iterator["Redis"]:
 
 def spend(somebody: Person, *, by_app: bool = False) -> None:
     payer = somebody.by_token if by_app else somebody.by_key
-    ledger.charge(ledger.reserve(payer, NOW, dt.timedelta(minutes=1)), NOW)
+    spending.charge(spending.reserve(payer, NOW, dt.timedelta(minutes=1)), NOW)
 
 
 def contents(store: Any, uid: int) -> dict[str, str]:
@@ -74,7 +74,7 @@ def ask(client: Client, somebody: Person, **parameters: object) -> Any:
 def test_the_documented_keys_are_there_after_each_commit(store: Any) -> None:
     ada = person(prepaid=7)
     ledger.set_plan(ada.user.pk, Plan.objects.get(label="Premium-20000"))
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
     spend(ada, by_app=True)
     assert contents(store, ada.user.pk) == {
@@ -108,10 +108,11 @@ def test_a_new_account_is_there_at_once(store: Any) -> None:
 
 def test_the_end_of_a_period_takes_its_keys_away(store: Any) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
-    ledger.close_period(ada.user.pk)
+    subscribe(ada.user.pk, PERIOD, next_end=PERIOD.end + 86400)
+    ledger.leave(ada.user.pk)
     assert "billing_period_start" not in contents(store, ada.user.pk)
     assert "billing_period_end" not in contents(store, ada.user.pk)
+    assert not store.exists(f"openrembg:usage:next_end:{ada.user.pk}")
 
 
 def test_a_charge_that_is_rolled_back_is_not_published(store: Any) -> None:
@@ -158,7 +159,7 @@ def test_what_is_lost_is_there_again_before_the_answer(
     client: Client, store: Any, lost: str
 ) -> None:
     ada = person(prepaid=3)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
     before, told = contents(store, ada.user.pk), ask(client, ada, expand="billing_cycle")
     names = {
@@ -173,6 +174,45 @@ def test_what_is_lost_is_there_again_before_the_answer(
         store.delete(*names[lost])
     assert ask(client, ada, expand="billing_cycle") == told
     assert contents(store, ada.user.pk) == before
+
+
+@pytest.mark.parametrize("lost", ["FLUSHALL", "the next end"])
+def test_a_provisional_period_is_there_again_before_the_answer(
+    client: Client, store: Any, lost: str
+) -> None:
+    ada, told = person(), Period(PERIOD.start - 30 * 86400, PERIOD.start)
+    subscribe(ada.user.pk, told, next_end=PERIOD.end)
+    spend(ada)
+    before = contents(store, ada.user.pk)
+    assert before["billing_period_start"] == str(told.start)
+    assert before["billing_period_end"] == str(told.end)
+    questions: tuple[dict[str, object], ...] = (
+        {},
+        {"expand": "billing_cycle"},
+        {"periodStartUnix": PERIOD.start, "expand": "billing_cycle"},
+        {"listBillingCycles": 1},
+    )
+    answers = [ask(client, ada, **question) for question in questions]
+    assert answers[1]["billingCycle"]["periodEndUnix"] == PERIOD.end
+    assert answers[1]["billingCycle"]["apiUsage"] == 1
+    for question, answer in zip(questions, answers, strict=True):
+        if lost == "FLUSHALL":
+            store.flushall()
+        else:
+            assert store.delete(f"openrembg:usage:next_end:{ada.user.pk}") == 1
+        assert ask(client, ada, **question) == answer
+        assert contents(store, ada.user.pk) == before
+
+
+def test_what_is_told_of_a_window_alone_makes_the_copy_old(client: Client, store: Any) -> None:
+    ada = person()
+    subscribe(ada.user.pk, PERIOD)
+    copy = {name: store.get(name) for name in store.keys("*")}
+    ledger.write_window(ada.user.pk, PERIOD, 70)
+    # As if the process had died before it wrote the new copy.
+    store.flushall()
+    store.mset(copy)
+    assert ask(client, ada, expand="billing_cycle")["billingCycle"]["includedCredits"] == 70
 
 
 def test_an_answer_comes_from_redis_while_that_is_whole(client: Client, store: Any) -> None:
@@ -217,7 +257,7 @@ def test_garbage_is_replaced_by_what_the_database_says(
     client: Client, store: Any, value: str
 ) -> None:
     ada = person(prepaid=2)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD, next_end=PERIOD.end + 86400)
     spend(ada)
     before = contents(store, ada.user.pk)
     questions: tuple[dict[str, object], ...] = (
@@ -264,7 +304,7 @@ def test_garbage_of_other_tools_counts_nothing(client: Client, store: Any, value
 
 def test_a_cycle_of_another_tool_is_told_and_left_alone(client: Client, store: Any) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     store.set(f"user:{ada.user.pk}:app_usage:cycle:1700000000", "5")
     store.zadd(usage_keys.index(ada.user.pk), {"1700000000": 1700000000})
     assert ask(client, ada, periodStartUnix=1700000000)["app_usage"] == 5
@@ -317,7 +357,7 @@ def test_an_edited_plan_is_published_for_all_its_users(store: Any) -> None:
 
 def test_a_deleted_account_leaves_nothing_of_ours(store: Any) -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
     uid = ada.user.pk
     ada.user.delete()
@@ -355,7 +395,7 @@ def test_a_killed_redis_changes_no_answer_and_fails_no_charge(
     client: Client, redis: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = person(prepaid=3)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD)
     spend(ada)
     told = ask(client, ada, expand="billing_cycle")
     redis.process.kill()
@@ -406,7 +446,7 @@ def test_a_user_who_is_gone_has_no_usage(redis: Service) -> None:
 
 def test_a_copy_is_what_the_database_says(redis: Service) -> None:
     ada = person(credits_=2, prepaid=3)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True)
+    subscribe(ada.user.pk, PERIOD, next_end=PERIOD.end + 86400)
     for _ in range(3):
         spend(ada)
     usage = usage_of(ada.user.pk)

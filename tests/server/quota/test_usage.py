@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger
+from openrembg.server.quota import spending
 from openrembg.server.quota.usage import (
     Cycle,
     DayOfUse,
@@ -19,7 +19,7 @@ from openrembg.server.quota.usage import (
     usages_of,
 )
 from openrembg.server.quota.windows import Period
-from people import Person, person
+from people import Person, person, subscribe
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -30,33 +30,33 @@ PERIOD = Period(1794787200, 1797379200)  # 16 November to 16 December
 
 def spend(somebody: Person, at: dt.datetime = NOW, *, by_app: bool = False) -> None:
     payer = somebody.by_token if by_app else somebody.by_key
-    ledger.charge(ledger.reserve(payer, at, dt.timedelta(minutes=1)), at)
+    spending.charge(spending.reserve(payer, at, dt.timedelta(minutes=1)), at)
 
 
 def test_a_new_user_has_used_nothing() -> None:
     ada = person()
     usage = usage_of(ada.user.pk)
     assert usage is not None
-    assert usage.standing == Standing(0, "Free", 50, 0, None, None)
+    assert usage.standing == Standing(0, "Free", 50, 0, None, None, None)
     assert (usage.months, usage.cycles) == ({}, {})
 
 
 def test_usage_counts_by_month_and_by_period() -> None:
     ada = person(prepaid=7)
     spend(ada, NOW - 30 * DAY)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True, at=NOW)
+    subscribe(ada.user.pk, PERIOD, at=NOW)
     spend(ada)
     spend(ada, by_app=True)
     usage = usage_of(ada.user.pk)
     assert usage is not None
-    assert usage.standing == Standing(5, "Free", 50, 7, PERIOD.start, PERIOD.end)
+    assert usage.standing == Standing(6, "Free", 50, 7, PERIOD.start, PERIOD.end, None)
     assert usage.months == {(2026, 10): Used(0, 1), (2026, 11): Used(1, 1)}
     assert usage.cycles == {PERIOD.start: Cycle(PERIOD.end, 50, True, Used(1, 1))}
 
 
 def test_held_prepaid_credits_are_still_owned() -> None:
     ada = person(credits_=0, prepaid=2)
-    ledger.reserve(ada.by_key, NOW, dt.timedelta(minutes=1))
+    spending.reserve(ada.by_key, NOW, dt.timedelta(minutes=1))
     usage = usage_of(ada.user.pk)
     assert usage is not None
     assert usage.standing.prepaid == 2
@@ -64,7 +64,7 @@ def test_held_prepaid_credits_are_still_owned() -> None:
 
 def test_prepaid_use_is_in_no_counter() -> None:
     ada = person(credits_=0, prepaid=2)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True, at=NOW)
+    subscribe(ada.user.pk, PERIOD, at=NOW)
     spend(ada)
     usage = usage_of(ada.user.pk)
     assert usage is not None
@@ -75,7 +75,7 @@ def test_prepaid_use_is_in_no_counter() -> None:
 
 def test_a_balance_tells_the_same_standing() -> None:
     ada = person(credits_=9, prepaid=3)
-    ledger.open_period(ada.user.pk, PERIOD, synced=True, at=NOW)
+    subscribe(ada.user.pk, PERIOD, at=NOW)
     usage = usage_of(ada.user.pk)
     assert usage is not None
     assert standing_of(ada.balance()) == usage.standing
@@ -102,7 +102,7 @@ def test_one_query_sees_one_moment() -> None:
 
 def test_a_period_contains_its_start_and_not_its_end() -> None:
     ada = person()
-    ledger.open_period(ada.user.pk, PERIOD, synced=True, at=NOW)
+    subscribe(ada.user.pk, PERIOD, at=NOW)
     usage = usage_of(ada.user.pk)
     assert usage is not None
     seconds = (PERIOD.start - 1, PERIOD.start, PERIOD.end - 1, PERIOD.end)

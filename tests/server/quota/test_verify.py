@@ -11,11 +11,12 @@ from django.db import connection, connections
 from openrembg.server.accounts.keys import create_key
 from openrembg.server.accounts.models import ApiKey, User
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger
+from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.chain import digest
 from openrembg.server.quota.models import LedgerEntry
 from openrembg.server.quota.verify import account_ids, mismatches, one_state
 from openrembg.server.quota.windows import Period
+from people import subscribe
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,8 +30,8 @@ WHOSE = {
 
 
 def charge(user: User, key: ApiKey | None = None, at: dt.datetime = NOW) -> None:
-    payer = ledger.Payer(user.pk, "api" if key else "app", key.pk if key else None)
-    ledger.charge(ledger.reserve(payer, at, LASTS), at)
+    payer = spending.Payer(user.pk, "api" if key else "app", key.pk if key else None)
+    spending.charge(spending.reserve(payer, at, LASTS), at)
 
 
 @pytest.fixture
@@ -43,12 +44,12 @@ def ada() -> User:
     ledger.set_plan(user.pk, Plan.objects.create(label="Two", credits=2))
     ledger.top_up(user.pk, 9, note="a gift")
     charge(user, key)
-    ledger.open_period(user.pk, Period(CYCLE, CYCLE + 30 * 86400), synced=True)
+    subscribe(user.pk, Period(CYCLE, CYCLE + 30 * 86400))
     charge(user, key)
-    ledger.reserve(ledger.Payer(user.pk, "api", key.pk), NOW, LASTS)
+    spending.reserve(spending.Payer(user.pk, "api", key.pk), NOW, LASTS)
     charge(user)
     charge(user, key)
-    ledger.reserve(ledger.Payer(user.pk, "app"), NOW, LASTS)
+    spending.reserve(spending.Payer(user.pk, "app"), NOW, LASTS)
     ledger.take_back(user.pk, 2)
     return user
 
@@ -71,7 +72,7 @@ def entry_of(user: User, number: int) -> LedgerEntry:
 
 
 def test_what_the_ledger_itself_did_fits(ada: User) -> None:
-    assert LedgerEntry.objects.filter(user_id=ada.pk).count() == 10
+    assert LedgerEntry.objects.filter(user_id=ada.pk).count() == 11
     assert wrong(ada) == []
 
 
@@ -80,13 +81,13 @@ def test_a_new_account_fits() -> None:
 
 
 def test_an_account_back_on_calendar_months_fits(ada: User) -> None:
-    ledger.close_period(ada.pk)
+    ledger.leave(ada.pk)
     charge(ada)
     assert wrong(ada) == []
 
 
 def test_what_is_given_back_fits(ada: User) -> None:
-    assert ledger.release_overdue(NOW + LASTS) == 2
+    assert spending.release_overdue(NOW + LASTS) == 2
     assert wrong(ada) == []
 
 
@@ -96,8 +97,9 @@ def test_what_is_given_back_fits(ada: User) -> None:
         ("quota_balance", "prepaid = prepaid + 1000", "1 = 1", "balance prepaid is 1004; the led"),
         ("quota_balance", "prepaid_held = 0", "1 = 1", "balance prepaid_held is 0; the reserv"),
         ("quota_balance", "entries = 9", "1 = 1", "the balance ends with entry 9,"),
-        ("quota_balance", "head = 'x'", "1 = 1", "the balance ends with entry 10, x; the led"),
-        ("quota_balance", "period_start = NULL, period_end = NULL", "1 = 1", "period (None, None)"),
+        ("quota_balance", "head = 'x'", "1 = 1", "the balance ends with entry 11, x; the led"),
+        ("quota_balance", "period_start = NULL, period_end = NULL", "1 = 1", "(None, None, None)"),
+        ("quota_balance", "next_end = 4000000000", "1 = 1", "4000000000); the ledger says"),
         ("quota_balance", "DELETE", "1 = 1", "the account has no balance."),
         ("quota_window", "app = 0", "kind = 'month'", f"window month {MONTH} app is 0; the led"),
         ("quota_window", "api = 7", "kind = 'cycle'", f"window cycle {CYCLE} api is 7; the led"),
@@ -121,9 +123,9 @@ def test_what_is_given_back_fits(ada: User) -> None:
         ("quota_ledgerentry", "hash = 'x'", "number = 5", "entry 6 does not continue"),
         ("quota_ledgerentry", "DELETE", "number = 1", "entry 2 comes after entry 0."),
         ("quota_ledgerentry", "DELETE", "number = 6", "entry 7 comes after entry 5."),
-        ("quota_ledgerentry", "DELETE", "number = 10", "the ledger with entry 9,"),
-        ("quota_ledgerentry", "number = 99", "number = 10", "entry 99 comes after entry 9."),
-        ("quota_ledgerentry", "prepaid = -90", "number = 10", "entry 10 spends prepaid credits"),
+        ("quota_ledgerentry", "DELETE", "number = 11", "the ledger with entry 10,"),
+        ("quota_ledgerentry", "number = 99", "number = 11", "entry 99 comes after entry 10."),
+        ("quota_ledgerentry", "prepaid = -90", "number = 11", "entry 11 spends prepaid credits"),
     ],
 )
 def test_what_was_changed_behind_the_servers_back_is_named(
@@ -144,11 +146,11 @@ def test_a_changed_entry_with_a_hash_of_its_own_breaks_the_chain(ada: User) -> N
 
 
 def test_a_last_entry_put_on_top_is_named(ada: User) -> None:
-    last = entry_of(ada, 10)
-    more = LedgerEntry(user_id=ada.pk, number=11, event="top_up", prepaid=5, previous=last.hash)
+    last = entry_of(ada, 11)
+    more = LedgerEntry(user_id=ada.pk, number=12, event="top_up", prepaid=5, previous=last.hash)
     more.hash = digest(more)
     more.save()
-    assert any("the ledger with entry 11" in what for what in wrong(ada))
+    assert any("the ledger with entry 12" in what for what in wrong(ada))
     assert any(what.startswith("balance prepaid is 4; the ledger says 9") for what in wrong(ada))
 
 

@@ -11,15 +11,18 @@ from django.utils import timezone
 from openrembg.server.accounts.address import client_block
 from openrembg.server.accounts.credentials import parse
 from openrembg.server.accounts.models import ApiKey, Credential, UserToken
+from openrembg.server.billing.subscriptions import reconcile
 from openrembg.server.errors import (
+    AccountGone,
     BothCredentials,
     EmailNotVerified,
     InvalidKey,
     InvalidToken,
 )
 from openrembg.server.quota.balances import BALANCE_COLUMNS, balance_from
-from openrembg.server.quota.ledger import Payer
 from openrembg.server.quota.models import Balance
+from openrembg.server.quota.spending import Payer
+from openrembg.server.quota.windows import has_lapsed
 from openrembg.server.sql import first
 
 # "Last used" is for people, who do not ask for the second.
@@ -128,7 +131,21 @@ def _member(kind: type[Credential], payer: Payer, row: tuple[Any, ...], now: dt.
     credential_id, _, _, is_used_long_ago, is_verified, *account = row
     if is_used_long_ago:
         _note_use(kind, credential_id, now)
-    return Member(payer, bool(is_verified), balance_from(account))
+    return Member(payer, bool(is_verified), _present(balance_from(account), now))
+
+
+def _present(balance: Balance, now: dt.datetime) -> Balance:
+    """Return what the account has now, when the billing period that was paid for may be over.
+
+    Raises AccountGone.
+    """
+    if not has_lapsed(balance.period_start, balance.period_end, balance.next_end, now):
+        return balance
+    reconcile(balance.pk, now)
+    present = Balance.objects.select_related("plan").filter(pk=balance.pk).first()
+    if present is None:
+        raise AccountGone
+    return present
 
 
 def _note_use(kind: type[Credential], credential_id: int, now: dt.datetime) -> None:

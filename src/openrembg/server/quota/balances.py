@@ -9,7 +9,7 @@ from openrembg.server.quota.models import Balance
 
 _BALANCE: Final = (
     *("user_id", "plan_id", "prepaid", "prepaid_held", "period_start", "period_end"),
-    *("entries", "head"),
+    *("next_end", "entries", "head"),
 )
 _PLAN: Final = ("id", "label", "credits", "per_minute")
 # For a query that joins quota_balance as b and billing_plan as p.
@@ -22,7 +22,7 @@ WHERE b.user_id = %s
 """  # noqa: S608 (constants of this file)
 _SAVE: Final = """
 UPDATE quota_balance SET plan_id = %s, prepaid = %s, prepaid_held = %s,
-    period_start = %s, period_end = %s, entries = %s, head = %s
+    period_start = %s, period_end = %s, next_end = %s, entries = %s, head = %s
 WHERE user_id = %s
 """
 
@@ -36,7 +36,12 @@ def balance_from(columns: Sequence[Any]) -> Balance:
 
 def locked_balance(user_id: int) -> Balance | None:
     """Return a user's balance, locked until the transaction ends; None without an account."""
-    columns = sql.first(_ONE + sql.locking(), user_id)
+    statement = _ONE + sql.locking()
+    columns = sql.first(statement, user_id)
+    if columns is None:
+        # PostgreSQL joined the plan before it waited for the lock, and leaves out a balance that
+        # has another plan since then; the second time it is locked already.
+        columns = sql.first(statement, user_id)
     return None if columns is None else balance_from(columns)
 
 
@@ -49,6 +54,7 @@ def save_balance(balance: Balance) -> None:
         balance.prepaid_held,
         balance.period_start,
         balance.period_end,
+        balance.next_end,
         balance.entries,
         balance.head,
         balance.user_id,

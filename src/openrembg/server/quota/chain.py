@@ -30,5 +30,8 @@ def digest(entry: LedgerEntry) -> str:
         entry.reference,
         entry.note,
     ]
+    if entry.next_end is not None:
+        # Left out otherwise: entries that were written before there was one stay as they are.
+        facts.append(entry.next_end)
     text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

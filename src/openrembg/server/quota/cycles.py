@@ -63,7 +63,9 @@ def _cycle(usage: Usage, start: int, active: Period | None, listed: list[int]) -
     known = usage.cycles.get(start, Cycle())
     included = usage.standing.credits if known.credits is None else known.credits
     end = _end(usage, start, active, listed)
-    return BillingCycle(start, end, known.used or UNUSED, included, known.synced)
+    # The present one is Stripe's in any case, also while it is provisional.
+    synced = known.synced or (active is not None and start == active.start)
+    return BillingCycle(start, end, known.used or UNUSED, included, synced)
 
 
 def _end(usage: Usage, start: int, active: Period | None, listed: list[int]) -> int:

@@ -1,103 +1,48 @@
-"""Credits: reserve one, then charge or release it; grant some, take some back.
+"""The ledger: append-only and the truth; what is granted, taken back and told goes into it here.
 
-The ledger is append-only and the truth; every counter is changed in the transaction that appends
-the entry. A user's Balance row is locked first in each of them, so that one user's changes happen
-one after the other and two transactions never wait for each other.
-
-Included credits go first. They are counted in the billing period when it is known, else in the
-calendar month (UTC); both have a Window, and a charge counts in both.
+Every counter is changed in the transaction that appends the entry. A user's Balance row is locked
+first in each of them, so that one user's changes happen one after the other and two transactions
+never wait for each other.
 """
 
 import datetime as dt
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from dataclasses import dataclass
+from typing import Any, Final
 
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from openrembg.server import sql
 from openrembg.server.billing.models import FREE, Plan
-from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
-from openrembg.server.quota import counters
+from openrembg.server.errors import AccountGone
 from openrembg.server.quota.balances import locked_balance, save_balance
 from openrembg.server.quota.chain import digest
-from openrembg.server.quota.counters import Channel, Place, Source
-from openrembg.server.quota.models import (
-    Balance,
-    KeyMonth,
-    LedgerEntry,
-    Reservation,
-    Window,
-)
+from openrembg.server.quota.counters import Place
+from openrembg.server.quota.models import Balance, KeyMonth, LedgerEntry, Window
 from openrembg.server.quota.redis_usage import publish_after_commit
 from openrembg.server.quota.windows import Period, current_period, month_of
+
+# Start, end and next end of a billing period, as Balance and LedgerEntry have them.
+Ends = tuple[int | None, int | None, int | None]
 
 # One writer a process: SQLite's own waiting is unfair to those who wait long.
 _SQLITE_TURN: Final = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
-class Payer:
-    """Whose credit a picture costs, and through what. key_cap: credits a month, None for no cap."""
+class Term:
+    """What a subscription gives. plan: None: the one that the user has.
 
-    user_id: int
-    channel: Channel
-    key_id: int | None = None
-    key_cap: int | None = None
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether the key has a cap of its own."""
-        return self.key_id is not None and self.key_cap is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What a payer may still use. allowance: credits included in `window`. included, prepaid:
-    those that are neither used nor held. of_key: below the key's own cap, None for no cap.
+    next_end: where the period after `period` ends, which begins by itself; None: the subscription
+    ends with the period.
     """
 
-    window: Period
-    allowance: int
-    included: int
-    prepaid: int
-    of_key: int | None
-
-    @property
-    def credits(self) -> int:
-        """How many pictures that is."""
-        owned = self.included + self.prepaid
-        return owned if self.of_key is None else min(owned, self.of_key)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether there is none."""
-        return self.credits == 0
-
-    def without(self, credits_: int) -> "Left":
-        """Return what is left without so many credits; they were included ones, if there are."""
-        from_included = min(credits_, self.included)
-        return replace(
-            self,
-            included=self.included - from_included,
-            prepaid=max(0, self.prepaid - (credits_ - from_included)),
-            of_key=None if self.of_key is None else max(0, self.of_key - credits_),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A reserved credit. capped: the key's month holds it too."""
-
-    id: uuid.UUID
-    payer: Payer
-    place: Place
-    source: Source
-    capped: bool
+    plan: Plan | None
+    period: Period
+    next_end: int | None
 
 
 def open_account(user_id: int) -> None:
@@ -141,92 +86,13 @@ def everything_locked(user_id: int) -> Iterator[None]:
 
 def place_of(balance: Balance, now: dt.datetime) -> Place:
     """Return where a charge at `now` counts."""
-    period = current_period(balance.period_start, balance.period_end, now)
+    period = period_of(balance, now)
     return Place(month_of(now).start, period.start if period else None)
 
 
-def left(payer: Payer, balance: Balance, now: dt.datetime) -> Left:
-    """Return what a payer may still use, as it is now; `balance` may be a moment old."""
-    place = place_of(balance, now)
-    used, own = counters.spent(balance.pk, place)
-    allowance = balance.plan.credits if own is None else own
-    period = month_of(now)
-    if place.cycle is not None and balance.period_end is not None:
-        period = Period(place.cycle, balance.period_end)
-    return Left(
-        window=period,
-        allowance=allowance,
-        included=max(0, allowance - used),
-        prepaid=max(0, balance.prepaid - balance.prepaid_held),
-        of_key=_left_of_key(payer, place),
-    )
-
-
-def reserve(
-    payer: Payer, now: dt.datetime, lasts: dt.timedelta, balance: Balance | None = None
-) -> Hold:
-    """Hold one credit for at most `lasts`, an included one if there is any.
-
-    balance: what the request has loaded, a moment ago; with it, an included credit is held without
-    locking the user's balance. Raises KeyCap when the key has used its own cap, MonthlyLimit when
-    nothing is left.
-    """
-    hold = None if balance is None else _reserve_included(payer, balance, now, lasts)
-    if hold is not None:
-        return hold
-    try:
-        return _reserve(payer, now, lasts)
-    except MonthlyLimit:
-        # What a dead server holds is not used: look again before saying no.
-        if not release_overdue(now, user_id=payer.user_id):
-            raise
-    return _reserve(payer, now, lasts)
-
-
-def charge(hold: Hold, at: dt.datetime) -> Source:
-    """Turn a reservation into a charge; return which kind of credit it was.
-
-    at: when the picture was asked for. A reservation that is gone, because it took longer than it
-    was held for, is made anew first; raises KeyCap and MonthlyLimit when that cannot be.
-    """
-    with changing(hold.payer.user_id) as balance:
-        if _claim(hold.id):
-            source = _included_after_all(balance, hold)
-        else:
-            source = _hold(balance, hold.payer, hold.place)
-        if source == "prepaid":
-            balance.prepaid -= 1
-            balance.prepaid_held -= 1
-        payer, place = hold.payer, hold.place
-        # Not combined with the others, whose order PostgreSQL chooses: windows are locked first.
-        counters.count(payer.user_id, place, payer.channel, source)
-        with sql.combined():
-            if payer.key_id is not None:
-                counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
-            counters.count_of_day(payer.user_id, payer.key_id, at.astimezone(dt.UTC).date(), source)
-            _append_charge(balance, hold, source, at)
-        return source
-
-
-def release(hold: Hold) -> bool:
-    """Give a reserved credit back; return False when it was charged or given back already."""
-    try:
-        with changing(hold.payer.user_id) as balance:
-            if not _claim(hold.id):
-                return False
-            _let_go(balance, hold)
-            return True
-    except AccountGone:
-        return False
-
-
-def release_overdue(now: dt.datetime, **which: int) -> int:
-    """Give back what servers held that did not come back in time; return how many credits.
-
-    which: a filter, for instance user_id=7.
-    """
-    overdue = Reservation.objects.filter(deadline__lte=now, **which)
-    return sum(release(_hold_of(row)) for row in overdue.order_by("deadline")[:1000])
+def period_of(balance: Balance, now: dt.datetime) -> Period | None:
+    """Return the billing period that counts at `now`, if there is one."""
+    return current_period(balance.period_start, balance.period_end, balance.next_end, now)
 
 
 def top_up(
@@ -248,7 +114,7 @@ def top_up(
             return False
         balance.prepaid += credits_
         facts = {"prepaid": credits_, "reference": reference, "note": note}
-        _append(balance, LedgerEntry.TOP_UP, at=at, **facts)
+        append(balance, LedgerEntry.TOP_UP, at=at, **facts)
         return True
 
 
@@ -272,7 +138,7 @@ def take_back(
         taken = min(credits_, balance.prepaid - balance.prepaid_held)
         balance.prepaid -= taken
         facts = {"prepaid": -taken, "reference": reference, "note": note}
-        _append(balance, LedgerEntry.TAKE_BACK, at=at, **facts)
+        append(balance, LedgerEntry.TAKE_BACK, at=at, **facts)
         return taken
 
 
@@ -285,165 +151,51 @@ def set_plan(user_id: int, plan: Plan, *, note: str = "", at: dt.datetime | None
         if place.cycle is not None:
             cycle = Window.objects.filter(user_id=user_id, kind="cycle", start=place.cycle)
             cycle.update(credits=plan.credits)
-        _append(balance, LedgerEntry.PLAN, at=now, note=note)
+        append(balance, LedgerEntry.PLAN, at=now, note=note)
 
 
-def open_period(
-    user_id: int, period: Period, *, synced: bool, at: dt.datetime | None = None
-) -> bool:
-    """Let included credits count in a billing period; return False for one before the present one.
+def follow(user_id: int, term: Term, *, note: str = "", at: dt.datetime | None = None) -> None:
+    """Let the user have what a subscription gives; what is the same already adds no entry.
 
-    The same start again changes the end. synced: Stripe told it.
+    Whatever was counted in a window stays there; `write_window` says what it includes.
     """
     with changing(user_id) as balance:
-        if balance.period_start is not None and period.start < balance.period_start:
+        _change_plan(balance, term.plan or balance.plan, note, at)
+        told = term.period.start, term.period.end, term.next_end
+        _change_period(balance, told, note, at)
+
+
+def leave(user_id: int, *, note: str = "", at: dt.datetime | None = None) -> bool:
+    """Put a user who had a billing period on the free plan and on calendar months.
+
+    Return False when there was none, and nothing changed.
+    """
+    with changing(user_id) as balance:
+        if balance.period_start is None:
             return False
-        balance.period_start, balance.period_end = period.start, period.end
-        Window.objects.update_or_create(
-            user_id=user_id,
-            kind="cycle",
-            start=period.start,
-            defaults={"end": period.end, "credits": balance.plan.credits, "synced": synced},
-        )
-        facts = {"cycle_start": period.start, "cycle_end": period.end}
-        _append(balance, LedgerEntry.PERIOD, at=at, **facts)
+        _change_plan(balance, Plan.objects.get(label=FREE), note, at)
+        _change_period(balance, (None, None, None), note, at)
         return True
 
 
-def close_period(user_id: int, *, at: dt.datetime | None = None) -> None:
-    """Let included credits count in calendar months again."""
+def write_window(
+    user_id: int, period: Period, credits_: int | None, *, at: dt.datetime | None = None
+) -> None:
+    """Write what Stripe told of a billing period; its counters stay, whoever began to count.
+
+    credits_: what it includes, None for what the plan does. The same again adds no entry.
+    """
+    told = {"end": period.end, "credits": credits_, "synced": True}
     with changing(user_id) as balance:
-        balance.period_start = balance.period_end = None
-        _append(balance, LedgerEntry.PERIOD, at=at)
+        window = Window.objects.filter(user_id=user_id, kind="cycle", start=period.start)
+        if window.filter(**told).exists():
+            return
+        window.update_or_create(user_id=user_id, kind="cycle", start=period.start, defaults=told)
+        facts = {"cycle_start": period.start, "cycle_end": period.end, "included": credits_ or 0}
+        append(balance, LedgerEntry.WINDOW, at=at, **facts)
 
 
-def _reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:
-    with changing(payer.user_id) as balance:
-        place = place_of(balance, now)
-        return _kept(payer, place, _hold(balance, payer, place), now + lasts)
-
-
-def _reserve_included(
-    payer: Payer, balance: Balance, now: dt.datetime, lasts: dt.timedelta
-) -> Hold | None:
-    """Hold an included credit by the window's own condition; None: it takes a closer look."""
-    place = place_of(balance, now)
-    try:
-        with together():
-            if not counters.hold_included(payer.user_id, place, balance.plan.credits):
-                return None
-            _hold_of_key(payer, place)
-            return _kept(payer, place, "included", now + lasts)
-    except (IntegrityError, OperationalError):
-        # Another request added the same counter, the account is being deleted, or the database is
-        # away: the longer way says which.
-        return None
-
-
-def _kept(payer: Payer, place: Place, source: Source, deadline: dt.datetime) -> Hold:
-    """Write down what is held."""
-    hold = Hold(uuid.uuid4(), payer, place, source, capped=payer.is_capped)
-    sql.insert(
-        Reservation(
-            id=hold.id,
-            user_id=payer.user_id,
-            key_id=payer.key_id,
-            channel=payer.channel,
-            source=source,
-            month_start=place.month,
-            cycle_start=place.cycle,
-            capped=hold.capped,
-            deadline=deadline,
-        )
-    )
-    return hold
-
-
-def _locked(user_id: int) -> Balance:
-    balance = locked_balance(user_id)
-    if balance is None:
-        raise AccountGone
-    return balance
-
-
-def _hold(balance: Balance, payer: Payer, place: Place) -> Source:
-    source: Source = "included"
-    if not counters.hold_included(balance.pk, place, balance.plan.credits):
-        source = "prepaid"
-        if balance.prepaid_held >= balance.prepaid:
-            raise MonthlyLimit
-        balance.prepaid_held += 1
-        save_balance(balance)
-    _hold_of_key(payer, place)
-    return source
-
-
-def _hold_of_key(payer: Payer, place: Place) -> None:
-    key_id, cap = payer.key_id, payer.key_cap
-    if key_id is None or cap is None:
-        return
-    if not counters.hold_of_key(key_id, place.month, cap):
-        raise KeyCap
-
-
-def _left_of_key(payer: Payer, place: Place) -> int | None:
-    if payer.key_id is None or payer.key_cap is None:
-        return None
-    return max(0, payer.key_cap - counters.spent_of_key(payer.key_id, place.month))
-
-
-def _included_after_all(balance: Balance, hold: Hold) -> Source:
-    """Spend an included credit in the place of a prepaid one, if one has come back meanwhile."""
-    if hold.source == "included":
-        return "included"
-    if not counters.hold_included(balance.pk, hold.place, balance.plan.credits):
-        return "prepaid"
-    balance.prepaid_held -= 1
-    return "included"
-
-
-def _claim(hold_id: uuid.UUID) -> bool:
-    """Take a reservation away; of all who try, one succeeds."""
-    return bool(sql.run("DELETE FROM quota_reservation WHERE id = %s", hold_id))
-
-
-def _let_go(balance: Balance, hold: Hold) -> None:
-    """Undo what `_hold` did."""
-    if hold.source == "included":
-        counters.let_go(balance.pk, hold.place)
-    else:
-        balance.prepaid_held -= 1
-        save_balance(balance)
-    if hold.payer.key_id is not None and hold.capped:
-        counters.let_go_of_key(hold.payer.key_id, hold.place.month)
-
-
-def _append_charge(balance: Balance, hold: Hold, source: Source, now: dt.datetime) -> None:
-    _append(
-        balance,
-        LedgerEntry.CHARGE,
-        at=now,
-        included=-1 if source == "included" else 0,
-        prepaid=-1 if source == "prepaid" else 0,
-        channel=hold.payer.channel,
-        key_id=hold.payer.key_id,
-        month_start=hold.place.month,
-        cycle_start=hold.place.cycle,
-        reference=str(hold.id),
-    )
-
-
-def _hold_of(row: Reservation) -> Hold:
-    payer = Payer(row.user_id, cast(Channel, row.channel), row.key_id)
-    place = Place(row.month_start, row.cycle_start)
-    return Hold(row.pk, payer, place, cast(Source, row.source), row.capped)
-
-
-def _is_known(event: str, reference: str) -> bool:
-    return bool(reference) and LedgerEntry.objects.filter(event=event, reference=reference).exists()
-
-
-def _append(balance: Balance, event: str, *, at: dt.datetime | None = None, **facts: Any) -> None:
+def append(balance: Balance, event: str, *, at: dt.datetime | None = None, **facts: Any) -> None:
     """Add an entry, and save the balance that it makes."""
     entry = LedgerEntry(
         user_id=balance.pk,
@@ -459,3 +211,29 @@ def _append(balance: Balance, event: str, *, at: dt.datetime | None = None, **fa
     balance.entries, balance.head = entry.number, entry.hash
     save_balance(balance)
     publish_after_commit(balance.pk)
+
+
+def _change_plan(balance: Balance, plan: Plan, note: str, at: dt.datetime | None) -> None:
+    if balance.plan_id == plan.pk:
+        return
+    balance.plan = plan
+    append(balance, LedgerEntry.PLAN, at=at, note=note)
+
+
+def _change_period(balance: Balance, told: Ends, note: str, at: dt.datetime | None) -> None:
+    if told == (balance.period_start, balance.period_end, balance.next_end):
+        return
+    balance.period_start, balance.period_end, balance.next_end = told
+    facts = dict(zip(("cycle_start", "cycle_end", "next_end"), told, strict=True))
+    append(balance, LedgerEntry.PERIOD, at=at, note=note, **facts)
+
+
+def _locked(user_id: int) -> Balance:
+    balance = locked_balance(user_id)
+    if balance is None:
+        raise AccountGone
+    return balance
+
+
+def _is_known(event: str, reference: str) -> bool:
+    return bool(reference) and LedgerEntry.objects.filter(event=event, reference=reference).exists()

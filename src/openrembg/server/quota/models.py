@@ -42,7 +42,9 @@ class Balance(models.Model):
 
     prepaid: credits owned, those that are held (prepaid_held) among them.
     period_start, period_end: the billing period as Stripe last told it; it contains its start and
-    not its end. entries, head: number and hash of the user's last ledger entry.
+    not its end. next_end: where the period after it ends, which begins by itself when Stripe says
+    nothing; None: the subscription ends with the period. entries, head: number and hash of the
+    user's last ledger entry.
     """
 
     user = models.OneToOneField(
@@ -53,6 +55,7 @@ class Balance(models.Model):
     prepaid_held = models.BigIntegerField(default=0)
     period_start = models.BigIntegerField(null=True, blank=True)
     period_end = models.BigIntegerField(null=True, blank=True)
+    next_end = models.BigIntegerField(null=True, blank=True)
     entries = models.BigIntegerField(default=0)
     head = models.CharField(max_length=DIGEST_CHARS, default=GENESIS)
 
@@ -69,6 +72,19 @@ class Balance(models.Model):
                 condition=Q(period_start__isnull=True, period_end__isnull=True)
                 | Q(period_start__lt=F("period_end")),
                 name="period_has_both_ends",
+            ),
+            models.CheckConstraint(
+                condition=Q(next_end__isnull=True)
+                | Q(period_end__isnull=False, next_end__gt=F("period_end")),
+                name="next_period_follows",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            # For those whose period ends and no other follows: few of many.
+            models.Index(
+                fields=["period_end"],
+                condition=Q(period_end__isnull=False, next_end__isnull=True),
+                name="periods_that_lapse",
             ),
         ]
 
@@ -199,8 +215,8 @@ class AppendOnly(models.QuerySet["LedgerEntry"]):
 class LedgerEntry(models.Model):
     """One change of what a user has; `number` counts from 1, `hash` covers `previous`.
 
-    included, prepaid: credits that came (positive) or went (negative). The entry outlives its
-    user, whose number then stands for nobody.
+    included, prepaid: credits that came (positive) or went (negative); of a window, what it
+    includes from then on. The entry outlives its user, whose number then stands for nobody.
     """
 
     CHARGE = "charge"
@@ -208,12 +224,14 @@ class LedgerEntry(models.Model):
     TAKE_BACK = "take_back"
     PLAN = "plan"
     PERIOD = "period"
+    WINDOW = "window"
     EVENTS = (
         (CHARGE, _("charge")),
         (TOP_UP, _("top-up")),
         (TAKE_BACK, _("take-back")),
         (PLAN, _("plan")),
         (PERIOD, _("billing period")),
+        (WINDOW, _("usage window")),
     )
 
     id: int
@@ -228,6 +246,7 @@ class LedgerEntry(models.Model):
     month_start = models.BigIntegerField(null=True)
     cycle_start = models.BigIntegerField(null=True)
     cycle_end = models.BigIntegerField(null=True)
+    next_end = models.BigIntegerField(null=True)
     plan = models.CharField(max_length=MAX_LABEL, blank=True)
     # What caused it: a reservation, a payment, an operator's words. Once only, where it is given.
     reference = models.CharField(max_length=MAX_REFERENCE, blank=True)

@@ -11,8 +11,11 @@ from openrembg.server.quota.windows import UTC, Period, current_period
 # A calendar month: year and month, from 1.
 Month = tuple[int, int]
 
-_FIELDS: Final = (
-    *("pk", "entries", "plan__label", "plan__credits", "prepaid", "period_start", "period_end"),
+_STANDING: Final = (
+    *("entries", "plan__label", "plan__credits", "prepaid"),
+    *("period_start", "period_end", "next_end"),
+)
+_WINDOW: Final = (
     *("user__windows__kind", "user__windows__start", "user__windows__end"),
     *("user__windows__credits", "user__windows__synced"),
     *("user__windows__app", "user__windows__api"),
@@ -42,7 +45,11 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an account has. version: how many entries its ledger had then."""
+    """What an account has. version: how many entries its ledger had then.
+
+    period_start, period_end: the billing period as Stripe last told it. next_end: where the one
+    after it ends, which begins by itself; None: there is none.
+    """
 
     version: int
     membership: str
@@ -50,6 +57,7 @@ class Standing:
     prepaid: int
     period_start: int | None
     period_end: int | None
+    next_end: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,8 @@ class Usage:
 
     def period_at(self, moment: dt.datetime) -> Period | None:
         """Return the billing period that counts at a moment, if there is one."""
-        standing = self.standing
-        return current_period(standing.period_start, standing.period_end, moment)
+        told = self.standing
+        return current_period(told.period_start, told.period_end, told.next_end, moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ def standing_of(balance: Balance) -> Standing:
         balance.prepaid,
         balance.period_start,
         balance.period_end,
+        balance.next_end,
     )
 
 
@@ -102,12 +111,11 @@ def usages_of(user_ids: Collection[int]) -> dict[int, Usage]:
     One query, because a single statement sees one moment on every database.
     """
     found: dict[int, Usage] = {}
-    rows = Balance.objects.filter(pk__in=user_ids).values_list(*_FIELDS)
-    for user_id, version, label, credits_, prepaid, start, end, *window in rows:
+    rows = Balance.objects.filter(pk__in=user_ids).values_list("pk", *_STANDING, *_WINDOW)
+    for user_id, *row in rows:
         if user_id not in found:
-            standing = Standing(version, label, credits_, prepaid, start, end)
-            found[user_id] = Usage(standing, {}, {})
-        _add(found[user_id], *window)
+            found[user_id] = Usage(Standing(*row[: len(_STANDING)]), {}, {})
+        _add(found[user_id], *row[len(_STANDING) :])
     return found
 
 

@@ -5,6 +5,7 @@ of billing periods. Ours begin with `openrembg:usage:`:
 
     version:{uid}   number of the ledger's last entry that the user's keys tell of
     known:{uid}     the windows that the database has counters or facts of, as words
+    next_end:{uid}  end of the billing period after the one that Stripe last told, if any
     cycles:{uid}    starts of billing periods that some counter was found for, whoever wrote it
 """
 
@@ -31,7 +32,7 @@ class Unreadable(Exception):
 
 
 def fixed(user_id: int) -> tuple[str, ...]:
-    """Return the names of what a user has: first our own, then the contract's."""
+    """Return the names of what a user has, in the order in which `written` and `read` go."""
     return (
         f"{PRIVATE}known:{user_id}",
         f"{PRIVATE}version:{user_id}",
@@ -40,6 +41,7 @@ def fixed(user_id: int) -> tuple[str, ...]:
         f"user:{user_id}:prepaid_credits",
         f"user:{user_id}:billing_period_start",
         f"user:{user_id}:billing_period_end",
+        f"{PRIVATE}next_end:{user_id}",
     )
 
 
@@ -71,8 +73,9 @@ def cycle_word(start: int) -> str:
 def written(user_id: int, usage: Usage) -> Iterator[tuple[str, str | None]]:
     """Yield each key and its text, None for one that must not be there."""
     standing = usage.standing
-    numbers = (standing.credits, standing.prepaid, standing.period_start, standing.period_end)
-    texts = (_known(usage), str(standing.version), standing.membership, *map(_text, numbers))
+    period = standing.period_start, standing.period_end, standing.next_end
+    numbers = map(_text, (standing.credits, standing.prepaid, *period))
+    texts = (_known(usage), str(standing.version), standing.membership, *numbers)
     yield from zip(fixed(user_id), texts, strict=True)
     app, api = counters(user_id)
     for word, used in _windows(usage):
@@ -97,8 +100,8 @@ def read(values: Sequence[Value], words: Sequence[bytes], counted: Sequence[Valu
     if known is None or membership is None:
         raise Unreadable
     credits_, prepaid = map(_number, rest[:2])
-    start, end = (None if value is None else _number(value) for value in rest[2:])
-    standing = Standing(_number(number), _decoded(membership), credits_, prepaid, start, end)
+    period = (None if value is None else _number(value) for value in rest[2:])
+    standing = Standing(_number(number), _decoded(membership), credits_, prepaid, *period)
     found = {
         _decoded(word): pair for word, *pair in zip(words, counted[::2], counted[1::2], strict=True)
     }

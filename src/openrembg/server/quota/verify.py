@@ -39,7 +39,7 @@ class Told:
     keys: frozenset[int]
     number: int = 0
     head: str = GENESIS
-    period: tuple[int | None, int | None] = (None, None)
+    period: tuple[int | None, int | None, int | None] = (None, None, None)
     numbers: Counter[Place] = field(default_factory=Counter)
 
 
@@ -100,7 +100,7 @@ def _read(user_id: int, told: Told) -> Iterator[str]:
 def _add(entry: LedgerEntry, told: Told) -> None:
     told.numbers["balance", "prepaid"] += entry.prepaid
     if entry.event == LedgerEntry.PERIOD:
-        told.period = entry.cycle_start, entry.cycle_end
+        told.period = entry.cycle_start, entry.cycle_end, entry.next_end
     if entry.event == LedgerEntry.CHARGE:
         _add_charge(entry, told)
 
@@ -131,7 +131,7 @@ def _compare(user_id: int, told: Told) -> Iterator[str]:
             f"the balance ends with entry {balance.entries}, {balance.head[:12]}; "
             f"the ledger with entry {told.number}, {told.head[:12]}."
         )
-    period = balance.period_start, balance.period_end
+    period = balance.period_start, balance.period_end, balance.next_end
     if period != told.period:
         yield f"the balance has the billing period {period}; the ledger says {told.period}."
     counted = _counted(balance)

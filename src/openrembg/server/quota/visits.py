@@ -17,9 +17,9 @@ from limits.storage import Storage
 
 from openrembg.server.accounts.asking import Anonymous, Member
 from openrembg.server.errors import DailyLimit, KeyCap, MonthlyLimit
-from openrembg.server.quota import ledger
-from openrembg.server.quota.ledger import Left
+from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.rates import MINUTE_S, PLENTY, Policy, Rates, Standing
+from openrembg.server.quota.spending import Left
 
 Source = Literal["included", "prepaid", "anonymous"]
 
@@ -159,7 +159,7 @@ class MemberVisit:
         """Raise MonthlyLimit or KeyCap when no credit is left, without taking one."""
         payer = self.member.payer
         left = self._look()
-        if left.is_nothing and ledger.release_overdue(self.now, user_id=payer.user_id):
+        if left.is_nothing and spending.release_overdue(self.now, user_id=payer.user_id):
             self.member.balance.refresh_from_db(fields=("prepaid", "prepaid_held"))
             left = self._look()
         if left.of_key == 0:
@@ -172,7 +172,7 @@ class MemberVisit:
         """Hold one credit. Raises MonthlyLimit or KeyCap when none is left."""
         lasts = dt.timedelta(seconds=settings.OPENREMBG.request_timeout_s)
         held = HeldCredit(
-            ledger.reserve(self.member.payer, self.now, lasts, self.member.balance), self
+            spending.reserve(self.member.payer, self.now, lasts, self.member.balance), self
         )
         self.count(1)
         try:
@@ -196,7 +196,7 @@ class MemberVisit:
         return seen, _credits(self._left or self._look())
 
     def _look(self) -> Left:
-        self._left = ledger.left(self.member.payer, self.member.balance, self.now)
+        self._left = spending.left(self.member.payer, self.member.balance, self.now)
         return self._left
 
 
@@ -240,7 +240,7 @@ class PaidVisit:
 class HeldCredit:
     """A member's reserved credit."""
 
-    hold: ledger.Hold
+    hold: spending.Hold
     visit: MemberVisit
     source: Source = "included"
 
@@ -252,11 +252,11 @@ class HeldCredit:
 
         It counts on the day on which the picture was asked for, as in the month.
         """
-        self.source = ledger.charge(self.hold, self.visit.now)
+        self.source = spending.charge(self.hold, self.visit.now)
 
     def release(self) -> None:
         """Give the credit back, if it is still held."""
-        if ledger.release(self.hold):
+        if spending.release(self.hold):
             self.visit.count(-1)
 
     def try_to_release(self) -> None:

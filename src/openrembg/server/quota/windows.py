@@ -40,12 +40,31 @@ def calendar_month(year: int, month: int) -> Period:
     return Period(start, start + days * 24 * 3600)
 
 
-def current_period(start: int | None, end: int | None, moment: dt.datetime) -> Period | None:
-    """Return the billing period of these ends when a moment falls into it."""
+def current_period(
+    start: int | None, end: int | None, next_end: int | None, moment: dt.datetime
+) -> Period | None:
+    """Return the billing period that a moment falls into: [start, end), or the one after it.
+
+    That one lasts until next_end and is provisional: it is believed to have begun, although nobody
+    has told so yet. None for next_end: there is none.
+    """
     if start is None or end is None:
         return None
-    period = Period(start, end)
-    return period if unix(moment) in period else None
+    second = unix(moment)
+    if second in Period(start, end):
+        return Period(start, end)
+    if next_end is not None and second in Period(end, next_end):
+        return Period(end, next_end)
+    return None
+
+
+def has_lapsed(
+    start: int | None, end: int | None, next_end: int | None, moment: dt.datetime
+) -> bool:
+    """Return whether a billing period is over that no other one follows."""
+    if start is None or end is None or next_end is not None:
+        return False
+    return unix(moment) >= end
 
 
 def _days(year: int, month: int) -> int:

@@ -1,0 +1,200 @@
+"""The order in which events arrive, and how often, makes no difference."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from webhook_client import (
+    FIRST,
+    FOURTH,
+    NOW,
+    SECOND,
+    SECRET,
+    THIRD,
+    Buyer,
+    buyer,
+    numbered,
+    plans,
+    state,
+    told,
+    whole,
+)
+
+from fakes.stripe_events import MONTH_S, SHAPES, Event, Shape
+from openrembg.server.billing.models import Plan
+
+pytestmark = pytest.mark.usefixtures("database")
+
+Furnish = Callable[..., object]
+Tale = Callable[[Buyer], list[Event]]
+
+
+@pytest.fixture(autouse=True)
+def webhooks(furnish: Furnish) -> Iterator[None]:
+    furnish(stripe_webhook_secret=SECRET)
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def renewals(one: Buyer) -> list[Event]:
+    """Two renewals, the second an upgrade."""
+    first, second, third = one.sub(FIRST), one.sub(SECOND), one.sub(THIRD, price="price_pro")
+    return [
+        one.stripe.subscription_created(first, created=FIRST),
+        one.stripe.subscription_updated(second, created=SECOND),
+        one.stripe.invoice_paid(second, created=SECOND + 3600),
+        one.stripe.subscription_updated(third, created=THIRD),
+        one.stripe.invoice_paid(third, created=THIRD + 3600),
+    ]
+
+
+def money(one: Buyer) -> list[Event]:
+    """A pack that was paid for later, two refunds of a part, and a dispute about the rest."""
+    later = {"payment_intent": one.named("pi"), "reference": str(one.id), "credits_": "100"}
+    return [
+        one.bought(created=THIRD, payment_status="unpaid"),
+        one.stripe.checkout_paid_later(one.named("cs"), created=THIRD + 60, **later),
+        one.refunded(90, created=THIRD + 120),
+        one.refunded(300, created=THIRD + 180),
+        one.disputed(200, created=THIRD + 240),
+    ]
+
+
+def troubles(one: Buyer) -> list[Event]:
+    """A renewal that could not be paid, was paid, and was told to end."""
+    stripe, second, third = one.stripe, one.sub(SECOND), one.sub(THIRD)
+    return [
+        stripe.subscription_created(second, created=SECOND),
+        stripe.invoice_payment_failed(third, created=THIRD + 60),
+        stripe.subscription_updated(third, created=THIRD + 60, status="past_due"),
+        stripe.invoice_paid(third, created=THIRD + 120),
+        stripe.subscription_updated(third, created=THIRD + 180, cancel_at_period_end=True),
+    ]
+
+
+def history(one: Buyer) -> list[Event]:
+    """Fourteen events of three periods: of all that may happen to an account, something."""
+    stripe, first, second, third = one.stripe, one.sub(FIRST), one.sub(SECOND), one.sub(THIRD)
+    pro = {"price": "price_pro"}
+    unused = stripe.proration(first, "price_basic", -450, at=FIRST + MONTH_S // 2)
+    remaining = stripe.proration(first, "price_pro", 900, at=FIRST + MONTH_S // 2)
+    return [
+        one.linked(created=FIRST - 60),
+        stripe.subscription_created(first, created=FIRST, status="incomplete"),
+        stripe.invoice_paid(first, created=FIRST, reason="subscription_create"),
+        stripe.subscription_updated(first, created=FIRST + MONTH_S // 2, **pro),
+        stripe.invoice_paid(
+            first,
+            created=FIRST + MONTH_S // 2 + 5,
+            prorated=(unused, remaining),
+            renews=False,
+            reason="subscription_update",
+        ),
+        stripe.subscription_updated(second, created=SECOND, **pro),
+        stripe.invoice_payment_failed(second, created=SECOND + 3600),
+        stripe.subscription_updated(second, created=SECOND + 3600, status="past_due", **pro),
+        stripe.invoice_paid(second, created=SECOND + 7200),
+        one.bought("40", created=SECOND + 8000),
+        one.refunded(450, created=SECOND + 9000),
+        stripe.subscription_updated(third, created=THIRD),
+        stripe.invoice_payment_succeeded(third, created=THIRD + 3600),
+        stripe.subscription_deleted(third, created=THIRD + 7200),
+    ]
+
+
+def after(tell: Tale, shape: Shape, order: tuple[int, ...]) -> Any:
+    """Return the state of a new buyer whom the events reach in an order, by their numbers."""
+    one = buyer(shape, linked=tell is not history)
+    events = numbered(tell(one), one.mark)
+    told(*(events[number] for number in order))
+    return state(one)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_120_orders_of_five_renewals_give_one_state(shape: Shape) -> None:
+    plans()
+    expected = after(renewals, shape, (0, 1, 2, 3, 4))
+    for order in itertools.permutations(range(5)):
+        assert after(renewals, shape, order) == expected, order
+    whole()
+
+
+@pytest.mark.parametrize("tell", [money, troubles])
+def test_all_120_orders_of_other_events_give_one_state(tell: Tale) -> None:
+    plans()
+    expected = after(tell, SHAPES[0], (0, 1, 2, 3, 4))
+    for shape, order in zip(
+        itertools.cycle(SHAPES), itertools.permutations(range(5)), strict=False
+    ):
+        assert after(tell, shape, order) == expected, (shape, order)
+    whole()
+
+
+def test_both_shapes_give_one_state() -> None:
+    plans()
+    for tell in (renewals, money, troubles):
+        old, new = (after(tell, shape, tuple(range(5))) for shape in SHAPES)
+        assert old == new
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_five_renewals_are_the_plan_and_the_window_of_the_last(shape: Shape) -> None:
+    plans()
+    found = after(renewals, shape, (4, 2, 0, 3, 1))
+    assert found["usage"]["membership"] == "Pro"
+    assert found["usage"]["credits"] == 5
+    assert found["usage"]["billingCycle"] == {
+        "periodStartUnix": THIRD,
+        "periodEndUnix": FOURTH,
+        "appUsage": 0,
+        "apiUsage": 0,
+        "includedCredits": 5,
+        "prepaidCredits": 0,
+        "usedIncludedCredits": 0,
+        "remainingIncludedCredits": 5,
+        "stripeBillingSynced": True,
+    }
+    credits_ = {row["start"]: row["credits"] for row in found["windows"] if row["kind"] == "cycle"}
+    assert credits_ == {FIRST: 3, SECOND: 3, THIRD: 5}
+
+
+def test_money_that_came_and_went_leaves_its_share() -> None:
+    # 100 credits for 900 cents, of which 300 + 200 went back: 55 of them, rounded down.
+    found = after(money, SHAPES[0], (4, 3, 2, 1, 0))
+    assert found["usage"]["prepaidCredits"] == 45
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    shape=st.sampled_from(SHAPES),
+    order=st.lists(st.integers(0, 13), min_size=1, max_size=20),
+)
+@example(shape=SHAPES[0], order=list(range(13, -1, -1)))
+@example(shape=SHAPES[1], order=[*range(14), *range(14)])
+def test_any_events_of_a_history_give_the_state_of_their_order(
+    database: object, shape: Shape, order: list[int]
+) -> None:
+    if not Plan.objects.filter(label="Pro").exists():
+        plans()
+    assert after(history, shape, tuple(order)) == after(history, shape, tuple(sorted(set(order))))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_whole_history_in_any_order_is_the_same_history(seed: int) -> None:
+    plans()
+    order = list(range(14)) * 2
+    random.Random(seed).shuffle(order)
+    for shape in SHAPES:
+        found = after(history, shape, tuple(order))
+        assert found == after(history, shape, tuple(range(14)))
+        assert found["usage"]["membership"] == "Free"
+        assert found["usage"]["prepaidCredits"] == 20
+        assert not found["usage"]["billingCycle"]["stripeBillingSynced"]
+    whole()
