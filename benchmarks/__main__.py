@@ -22,6 +22,7 @@ from benchmarks.rates import (
 )
 from benchmarks.table import table
 from benchmarks.warm_start import measure_warm_start, warm_start_table
+from benchmarks.webhooks import CUSTOMERS, measure_webhooks, webhooks_table
 
 PHOTOS: Final = BENCH / "photos"
 SIZES: Final = (1.0, 9.0, 40.0, 100.0)
@@ -58,6 +59,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--membership", action="store_true", help="usage with a million keys in Redis"
     )
+    parser.add_argument("--webhooks", action="store_true", help="Stripe's events, years of them")
     parser.add_argument("--megapixels", type=sizes, help="sizes of the photos, as 1,9,40,100")
     parser.add_argument("--repeats", type=int, help="measure each size so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value here too")
@@ -140,12 +142,21 @@ def _membership(chosen: argparse.Namespace) -> dict[str, Any]:
     return asdict(result)
 
 
+def _webhooks(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## Stripe's events\n")
+    result = measure_webhooks(*((60, 100) if chosen.quick else (60, 1000)))
+    print(f"{CUSTOMERS} customers at once, each with {result.past} billing periods before.\n")
+    print(webhooks_table(result), end="\n\n", flush=True)
+    return asdict(result)
+
+
 PARTS: Final = {
     "library": _library,
     "server": _server,
     "setup": _setup,
     "membership": _membership,
     "overhead": _overhead,
+    "webhooks": _webhooks,
 }
 WITH_PEER: Final = ("library", "server", "setup")
 

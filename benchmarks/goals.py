@@ -19,6 +19,7 @@ PEAK_50_MP_GB: Final = 1.0
 WARM_START_S: Final = 3.0
 MEMBERSHIP_P99_MS: Final = 50.0
 OVERHEAD_MS: Final = 5.0
+WEBHOOK_P99_MS: Final = 200.0
 
 
 def at_least(value: float, goal: float | None) -> str:

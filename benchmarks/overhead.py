@@ -7,8 +7,6 @@ takes time. Anonymous callers have no limits here, so that their request asks no
 
 import http.client
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from benchmarks.load import BOUNDARY, HOST, Job, form
 from benchmarks.models import SHIPPED
 from benchmarks.photos import photo_file
 from benchmarks.series import Series
-from benchmarks.servers import Server, our_server
+from benchmarks.servers import Server, our_admin, our_server
 from benchmarks.table import table
 
 MEGAPIXELS: Final = 0.1
@@ -42,7 +40,8 @@ def measure_overhead(photos: Path, pairs: int) -> Overhead:
     """Ask in turns, anonymously and with a key."""
     with tempfile.TemporaryDirectory() as folder:
         key = _member(Path(folder))
-        with our_server(Path(folder), model=SHIPPED) as server:
+        redis_url = os.environ.get("REDIS_URL", "")
+        with our_server(Path(folder), model=SHIPPED, redis_url=redis_url) as server:
             anonymous, member = _in_turns(server, photo_file(photos, MEGAPIXELS), key, pairs)
     extra = tuple(b - a for a, b in zip(anonymous, member, strict=True))
     return Overhead(Series(tuple(anonymous)), Series(tuple(member)), Series(extra))
@@ -91,20 +90,6 @@ def _ask(connection: http.client.HTTPConnection, body: bytes, headers: Mapping[s
 def _member(data: Path) -> str:
     """Make a user with plenty of credits; return an API key."""
     email = f"bench-{time.time_ns()}@example.com"
-    _admin(data, "plan", email, "--credits", "1000000", "--per-minute", "1000000")
-    _admin(data, "create-user", email, "--verified", "--plan", email)
-    return _admin(data, "create-key", email)
-
-
-def _admin(data: Path, *words: str) -> str:
-    command = [str(Path(sys.executable).parent / "openrembg"), "admin", *words]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "OPENREMBG_DATA_DIR": str(data)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchmarkFailed(f"openrembg admin {words[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
+    our_admin(data, "plan", email, "--credits", "1000000", "--per-minute", "1000000")
+    our_admin(data, "create-user", email, "--verified", "--plan", email)
+    return our_admin(data, "create-key", email)

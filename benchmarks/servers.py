@@ -39,12 +39,18 @@ class Server:
 
 @contextlib.contextmanager
 def our_server(
-    data: Path, *, colors: bool = True, model: str = COMPARED, redis_url: str = ""
+    data: Path,
+    *,
+    colors: bool = True,
+    model: str = COMPARED,
+    redis_url: str = "",
+    **settings: str,
 ) -> Iterator[Server]:
     """Run `openrembg serve` as shipped, but without limits for anonymous callers.
 
     colors: False leaves soft edges' colours as they are, as the peer does.
     model: the one that the peer runs too, unless nothing is compared.
+    settings: more of the environment, by name.
     """
     command = [str(Path(sys.executable).parent / "openrembg"), "serve"]
     environment = {
@@ -56,6 +62,7 @@ def our_server(
         "OPENREMBG_MODELS_DIR": str(FOLDER),
         "OPENREMBG_MODEL": model,
         "REDIS_URL": redis_url,
+        **settings,
     }
     name = "ours + colours" if colors else "ours"
     with _running(command, environment, "/ready", data / f"{name}.log") as (pid, port, ready_s):
@@ -72,6 +79,21 @@ def peer_server(data: Path) -> Iterator[Server]:
         extras = urlencode({"extras": json.dumps({"model_path": str(MODEL_COPY)})})
         path = f"/api/remove?{extras}"
         yield Server("peer", pid, port, path, "file", ready_s, {"model": "u2net_custom"})
+
+
+def our_admin(data: Path, *words: str) -> str:
+    """Run `openrembg admin` on the server's database and return what it prints."""
+    command = [str(Path(sys.executable).parent / "openrembg"), "admin", *words]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "OPENREMBG_DATA_DIR": str(data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchmarkFailed(f"openrembg admin {words[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""docs/operators.md: it tells of every verb and option, and what it shows really runs."""
+"""docs/operators.md tells of every verb and option; what it and billing.md show really runs."""
 
 import os
 import re
@@ -15,14 +15,18 @@ from typer.main import get_command
 from openrembg.cli.admin import admin
 from services import Service
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
-EXAMPLES = re.findall(r"^(?:.*\| )?openrembg admin .*$", PAGE, re.MULTILINE)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "operators.md").read_text("utf-8")
+EXAMPLE = re.compile(r"^ *((?:.*\| )?openrembg admin .*)$", re.MULTILINE)
+EXAMPLES = EXAMPLE.findall(PAGE)
+EXAMPLES_OF_BILLING = EXAMPLE.findall((DOCS / "billing.md").read_text("utf-8"))
 GROUP: Any = get_command(admin)
 
 
 def test_the_page_has_an_example_of_every_verb_and_of_no_other() -> None:
     shown = {shlex.split(line.split("openrembg admin ")[1])[0] for line in EXAMPLES}
     assert shown == set(GROUP.commands)
+    assert len(EXAMPLES_OF_BILLING) > 3
 
 
 @pytest.mark.parametrize("verb", sorted(GROUP.commands))
@@ -43,7 +47,7 @@ def test_the_examples_run_as_they_stand(tmp_path: Path, redis: Service) -> None:
     settings = environment(tmp_path) | {"REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
     program = f"{shlex.quote(sys.executable)} -m openrembg admin"
     keys: list[str] = []
-    for line in EXAMPLES:
+    for line in EXAMPLES + EXAMPLES_OF_BILLING:
         command = line.replace("openrembg admin", program)
         if "revoke-key" in line:
             command = command.replace("orbk_Ab3dE", keys[0])

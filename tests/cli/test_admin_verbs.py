@@ -14,11 +14,12 @@ from openrembg.server.accounts import keys
 from openrembg.server.accounts.credentials import Secret, parse
 from openrembg.server.accounts.models import ApiKey, User, UserToken
 from openrembg.server.billing.models import Plan
-from openrembg.server.quota import ledger
+from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.models import Balance, LedgerEntry
 from openrembg.server.quota.verify import account_ids, mismatches
 from openrembg.server.quota.windows import Period, unix
 from openrembg.server.settings import Settings
+from people import subscribe
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -62,8 +63,8 @@ def user_called(email: str) -> User:
 
 def charge(user: User, key: ApiKey | None = None) -> None:
     now = dt.datetime.now(dt.UTC)
-    payer = ledger.Payer(user.pk, "api" if key else "app", key.pk if key else None)
-    ledger.charge(ledger.reserve(payer, now, LASTS), now)
+    payer = spending.Payer(user.pk, "api" if key else "app", key.pk if key else None)
+    spending.charge(spending.reserve(payer, now, LASTS), now)
 
 
 def no_mismatch() -> bool:
@@ -346,7 +347,7 @@ def test_credits_are_taken_back_as_far_as_there_are_any(ada: User) -> None:
 def test_the_credit_of_a_picture_in_work_is_not_taken_back(ada: User) -> None:
     ledger.set_plan(ada.pk, Plan.objects.get_or_create(label="None", credits=0)[0])
     ledger.top_up(ada.pk, 2)
-    ledger.reserve(ledger.Payer(ada.pk, "app"), dt.datetime.now(dt.UTC), LASTS)
+    spending.reserve(spending.Payer(ada.pk, "app"), dt.datetime.now(dt.UTC), LASTS)
     call("take-back", "ada@example.com", 5)
     assert (balance(ada).prepaid, balance(ada).prepaid_held) == (1, 1)
 
@@ -375,12 +376,12 @@ def test_a_plan_is_made_and_changed() -> None:
     )
     call("plan", team, "--credits", 10**12, "--per-minute", 0)
     rows = [line.split("\t") for line in call("plans")[1].splitlines()]
-    assert rows[-1] == [team, "1000000000000", "0", "0"]
+    assert rows[-1] == [team, "1000000000000", "0", "0", "", ""]
 
 
 def test_plans_are_listed_with_their_users(ada: User) -> None:
     rows = [line.split("\t") for line in call("plans")[1].splitlines()]
-    assert rows[0] == ["Free", "50", "20", "1"]
+    assert rows[0] == ["Free", "50", "20", "1", "", ""]
     assert [row[0] for row in rows] == ["Free", "Basic-1000", "Pro-5000", "Premium-20000"]
 
 
@@ -419,7 +420,7 @@ def test_usage_tells_what_somebody_has_and_used(ada: User) -> None:
     key, _ = keys.create_key(ada)
     now = unix(dt.datetime.now(dt.UTC))
     ledger.top_up(ada.pk, 5)
-    ledger.open_period(ada.pk, Period(now - 86400, now + 86400), synced=True)
+    subscribe(ada.pk, Period(now - 86400, now + 86400))
     charge(ada)
     charge(ada, key)
     facts = json.loads(call("usage", "ada@example.com", "--json")[1])
@@ -429,7 +430,18 @@ def test_usage_tells_what_somebody_has_and_used(ada: User) -> None:
     assert {name: facts["month"][name] for name in ("app", "api")} == {"app": 1, "api": 1}
     period = facts["billing_period"]
     assert (period["app"], period["api"], period["stripe"]) == (1, 1, True)
-    assert facts["ledger"] == {"entries": 4, "head": balance(ada).head}
+    assert facts["ledger"] == {"entries": 5, "head": balance(ada).head}
+
+
+def test_usage_tells_of_the_period_that_began_by_itself(ada: User) -> None:
+    now = unix(dt.datetime.now(dt.UTC))
+    subscribe(ada.pk, Period(now - 9 * 86400, now - 86400), next_end=now + 86400)
+    charge(ada)
+    facts = json.loads(call("usage", "ada@example.com", "--json")[1])
+    period = facts["billing_period"]
+    ends = [int(dt.datetime.fromisoformat(period[name]).timestamp()) for name in ("start", "end")]
+    assert ends == [now - 86400, now + 86400]
+    assert (period["app"], period["stripe"], facts["included"]["used"]) == (1, True, 1)
 
 
 def test_usage_is_lines_with_tabs_in_a_pipe(ada: User) -> None:

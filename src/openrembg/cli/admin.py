@@ -1,4 +1,4 @@
-"""`openrembg admin`: what an operator does with users, keys, plans and credits.
+"""`openrembg admin`: what an operator does with users, keys, plans, credits, prices.
 
 The verbs work on the database, whether servers run or not. Each says what is wrong in one sentence
 on standard error and then ends with another code than 0.
@@ -13,13 +13,15 @@ import typer
 from openrembg.cli.admin_credits import grant, set_plan, take_back
 from openrembg.cli.admin_keys import create_key, create_token, list_keys, revoke_key
 from openrembg.cli.admin_ledger import rebuild_redis, verify_ledger
+from openrembg.cli.admin_packs import pack, packs
 from openrembg.cli.admin_plans import plan, plans
+from openrembg.cli.admin_stripe import replay_stripe, set_price
 from openrembg.cli.admin_usage import usage
 from openrembg.cli.admin_users import create_user, delete_user, make_staff
 
 admin = typer.Typer(
     name="admin",
-    help="Manage users, keys, plans and credits.",
+    help="Manage users, keys, plans, credits and prices.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,5 +52,9 @@ admin.command()(take_back)
 admin.command()(set_plan)
 admin.command()(plans)
 admin.command()(plan)
+admin.command()(packs)
+admin.command()(pack)
+admin.command()(set_price)
+admin.command()(replay_stripe)
 admin.command()(verify_ledger)
 admin.command()(rebuild_redis)

@@ -1,21 +1,30 @@
 """`openrembg admin plans`, `plan`: what there is to have."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from openrembg.cli.admin_arguments import line, whole
 from openrembg.cli.admin_database import opened
+from openrembg.cli.admin_offers import (
+    Currency,
+    PriceCents,
+    kept,
+    label_given,
+    price_given,
+    price_text,
+)
 from openrembg.cli.terminal import USAGE, print_table, say, shown, stop
 
 if TYPE_CHECKING:
     from openrembg.server.billing.models import Plan
 
 MAX_PER_MINUTE = 1_000_000_000
+INTERVALS = ("day", "week", "month", "year")
 
 
 def plans() -> None:
-    """List the plans: credits a period, requests a minute, users."""
+    """List the plans: credits a period, requests a minute, users, price, Stripe's price."""
     with opened():
         from django.db.models import Count
 
@@ -23,10 +32,13 @@ def plans() -> None:
 
         found = Plan.objects.annotate(users=Count("balances")).order_by("credits", "label")
         rows = [
-            [shown(plan.label), str(plan.credits), str(plan.per_minute), str(plan.users)]
+            [
+                *(shown(plan.label), str(plan.credits), str(plan.per_minute), str(plan.users)),
+                *(_price(plan), plan.stripe_price_id or ""),
+            ]
             for plan in found
         ]
-    print_table(("plan", "credits", "per minute", "users"), rows)
+    print_table(("plan", "credits", "per minute", "users", "price", "Stripe price"), rows)
 
 
 def plan(
@@ -43,16 +55,35 @@ def plan(
             help="Requests a minute; 0 refuses all, -1 sets no limit. A new plan's default: 300.",
         ),
     ] = None,
+    price_cents: PriceCents = None,
+    currency: Currency = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="|".join(INTERVALS),
+            help="How long the price is for. A new plan's default: month.",
+        ),
+    ] = None,
 ) -> None:
     """Make a plan, or change one; for billing periods that have begun, credits stay as they are."""
-    amount = None if credits_ is None else whole(credits_, "--credits", 0)
-    rate = None if per_minute is None else whole(per_minute, "--per-minute", -1, MAX_PER_MINUTE)
+    changes: dict[str, Any] = price_given(price_cents, currency)
+    if credits_ is not None:
+        changes["credits"] = whole(credits_, "--credits", 0)
+    if per_minute is not None:
+        changes["per_minute"] = whole(per_minute, "--per-minute", -1, MAX_PER_MINUTE)
+    if interval is not None:
+        changes["interval"] = _interval(interval)
     with opened():
-        kept = _kept_plan(label, amount, rate)
+        from openrembg.server.billing.models import Plan
+
+        made = kept(Plan, label_given(label), changes)
         say(
-            f"The plan {kept.label} has {kept.credits} credits a period "
-            f"and {_rate(kept.per_minute)}."
+            f"The plan {made.label} has {made.credits} credits a period "
+            f"and {_rate(made.per_minute)}."
         )
+        if made.price_cents is not None:
+            say(f"Its price is shown as {_price(made)}.")
 
 
 def find_plan(label: str) -> "Plan":
@@ -66,25 +97,15 @@ def find_plan(label: str) -> "Plan":
         stop(f"There is no plan '{shown(label)}'; there are {shown(', '.join(known))}.")
 
 
-def _kept_plan(label: str, amount: int | None, rate: int | None) -> "Plan":
-    from django.db import transaction
+def _interval(text: str) -> str:
+    if text not in INTERVALS:
+        stop(f"--interval is one of {', '.join(INTERVALS)}, and not '{shown(text[:64])}'.", USAGE)
+    return text
 
-    from openrembg.server.billing.models import MAX_LABEL, Plan
 
-    label = line(label, "label", MAX_LABEL)
-    if not label:
-        stop("The label is empty.", USAGE)
-    with transaction.atomic():
-        plan = Plan.objects.select_for_update().filter(label=label).first()
-        if plan is None and amount is None:
-            stop(f"There is no plan '{label}' yet; --credits N makes it.", USAGE)
-        if plan is not None and amount is None and rate is None:
-            stop("Say what to change: --credits N, --per-minute N.", USAGE)
-        plan = plan or Plan(label=label)
-        plan.credits = plan.credits if amount is None else amount
-        plan.per_minute = plan.per_minute if rate is None else rate
-        plan.save()
-        return plan
+def _price(plan: "Plan") -> str:
+    price = price_text(plan)
+    return f"{price} a {plan.interval}" if price else ""
 
 
 def _rate(per_minute: int) -> str:

@@ -73,14 +73,20 @@ def delete_user(
     email: Email,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
 ) -> None:
-    """Delete an account with its keys and credits; its ledger entries stay, without a name."""
+    """Delete an account with its keys and credits; its ledger entries stay, without a name.
+
+    A subscription is cancelled at Stripe first; where that fails, nothing is deleted.
+    """
     with opened():
-        from openrembg.server.accounts.deletion import delete_account
+        from openrembg.server.accounts.deletion import NotDeleted, delete_account
 
         user = find_user(email)
         if not yes:
             typer.confirm(f"Delete {user.email} and all that is theirs?", abort=True, err=True)
-        delete_account(user, tell=False)
+        try:
+            delete_account(user, tell=False)
+        except NotDeleted as error:
+            stop(str(error))
         say(f"{user.email} is deleted.")
 
 

@@ -1,6 +1,6 @@
 """The headers that keep a browser from doing more than a page of ours needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,10 +24,10 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         is_page = not is_api(request.path)
-        forms = "'self'" if is_page else "'none'"
-        policy = POLICY.format(connect=_connect(), forms=forms)
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = policy
+        # A page whose forms lead elsewhere has said so itself.
+        own = policy(("'self'",) if is_page else ("'none'",))
+        response.headers.setdefault("Content-Security-Policy", own)
         # With no-referrer, a browser sends a form with `Origin: null`, which proves nothing.
         response.headers["Referrer-Policy"] = "same-origin" if is_page else "no-referrer"
         if is_page and response.headers.get("Content-Type", "").startswith("text/html"):
@@ -35,6 +35,14 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def policy(forms: Iterable[str]) -> str:
+    """Return what a page's Content-Security-Policy says.
+
+    forms: where its forms may lead; Chromium counts the redirects after them too.
+    """
+    return POLICY.format(connect=_connect(), forms=" ".join(forms))
 
 
 def _connect() -> str:

@@ -18,6 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *i18n_patterns(
         path("account/", include("openrembg.server.accounts.key_urls")),
+        path("account/", include("openrembg.server.billing.urls")),
         path("account/", include("openrembg.server.accounts.urls")),
     ),
 ]

@@ -7,6 +7,14 @@ from django.test import Client
 from visits import is_in, log_in, text_of
 
 from openrembg.server.accounts.models import ApiKey, User, UserToken
+from openrembg.server.billing.models import (
+    BillingPeriod,
+    Checkout,
+    Customer,
+    Reversal,
+    StripeEvent,
+    Subscription,
+)
 from openrembg.server.quota.models import Day, LedgerEntry, Window
 
 pytestmark = pytest.mark.usefixtures("database", "quick_passwords")
@@ -23,6 +31,35 @@ def furnished(user: User) -> None:
     LedgerEntry.objects.create(
         user_id=user.pk, number=1, event="top_up", prepaid=10, previous="0" * 64, hash="1" * 64
     )
+    furnished_by_stripe(user)
+
+
+def furnished_by_stripe(user: User) -> None:
+    """Give a user a subscription that has ended, and a purchase whose money went back."""
+    name = str(user.pk)
+    customer = Customer.objects.create(customer_id=f"cus_{name}", user=user)
+    subscription = Subscription.objects.create(
+        subscription_id=f"sub_{name}", customer=customer, status="canceled"
+    )
+    BillingPeriod.objects.create(subscription=subscription, start=1, end=2, told="1")
+    Checkout.objects.create(
+        session_id=f"cs_{name}",
+        mode="payment",
+        user=user,
+        created=1_790_000_000,
+        customer_id=customer.pk,
+        payment_intent=f"pi_{name}",
+        amount=500,
+        currency="eur",
+        credits=100,
+    )
+    Reversal.objects.create(stripe_id=f"ch_{name}", payment_intent=f"pi_{name}", amount=200)
+    for number, (about, text) in enumerate(
+        [(customer.pk, "{}"), ("", f'{{"payment_intent": "pi_{name}"}}'), ("", '{"id": "pi_"}')]
+    ):
+        StripeEvent.objects.create(
+            event_id=f"evt_{name}_{number}", type="x", created=1, customer_id=about, payload=text
+        )
 
 
 def exported(client: Client) -> Any:
@@ -46,6 +83,11 @@ def test_it_has_everything_of_its_owner_and_nothing_of_others(
     assert (data["keys"][0]["name"], data["tokens"][0]["name"]) == ("shop", "phone")
     assert (data["usage_days"][0]["included"], data["usage_windows"][0]["api"]) == (3, 3)
     assert [entry["prepaid"] for entry in data["ledger"]] == [10]
+    assert data["customers"] == [{"customer_id": f"cus_{ada.pk}"}]
+    assert data["subscriptions"][0]["status"] == "canceled"
+    assert (data["billing_periods"][0]["start"], data["billing_periods"][0]["end"]) == (1, 2)
+    assert (data["purchases"][0]["amount"], data["purchases"][0]["credits"]) == (500, 100)
+    assert data["money_back"][0]["amount"] == 200
     assert all(len(rows) <= 1 for rows in data.values())
     assert "bob@example.com" not in json.dumps(data)
 

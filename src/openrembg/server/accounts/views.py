@@ -15,13 +15,13 @@ from django.utils.translation import override
 from django.views.decorators.http import require_http_methods, require_safe
 
 from openrembg.server.accounts.address_change import ask_to_confirm
-from openrembg.server.accounts.deletion import delete_account
+from openrembg.server.accounts.deletion import NotDeleted, delete_account
 from openrembg.server.accounts.export import pieces
 from openrembg.server.accounts.forms import LanguageForm, PasswordForm
 from openrembg.server.accounts.models import User
 
 # Pages that other parts of the account add, in the order in which they are shown.
-ELSEWHERE = ("account_keys", "account_tokens")
+ELSEWHERE = ("account_billing", "account_keys", "account_tokens")
 
 
 @login_required
@@ -72,8 +72,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     """Say what is deleted and what remains; delete the account when the password is given."""
     user = _owner(request)
     form = PasswordForm(user, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        delete_account(user)
+    if request.method == "POST" and form.is_valid() and _is_deleted(user, form):
         logout(request)
         return redirect("account_deleted")
     return render(request, "account/delete.html", {"form": form})
@@ -83,6 +82,16 @@ def delete(request: HttpRequest) -> HttpResponse:
 def deleted(request: HttpRequest) -> HttpResponse:
     """Say that an account is gone."""
     return render(request, "account/deleted.html")
+
+
+def _is_deleted(user: User, form: PasswordForm) -> bool:
+    """Delete an account; where that cannot be, let the form say why."""
+    try:
+        delete_account(user)
+    except NotDeleted as error:
+        form.add_error(None, str(error))
+        return False
+    return True
 
 
 def _owner(request: HttpRequest) -> User:

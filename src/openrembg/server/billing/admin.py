@@ -1,23 +1,96 @@
-"""Plans on the admin pages."""
+"""Plans and credit packs on the admin pages; stripe_admin.py has what Stripe told."""
 
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from openrembg.server.billing.models import FREE, Plan
+from openrembg.server.billing import stripe_admin
+from openrembg.server.billing.models import FREE, CreditPack, Offer, Plan, PlanPrice
+from openrembg.server.billing.money import money
+from openrembg.server.billing.offers import is_price_id, seller_of
+from openrembg.server.billing.subscriptions import reprice
 from openrembg.server.web.operators import RowAdmin
+
+# Django looks for pages in this module alone.
+__all__ = ("CreditPackAdmin", "PlanAdmin", "stripe_admin")
+
+if TYPE_CHECKING:  # Django's own class takes no parameters.
+    OfferForm = forms.ModelForm[Offer]
+    PriceRows = admin.TabularInline[PlanPrice, Plan]
+else:
+    OfferForm = forms.ModelForm
+    PriceRows = admin.TabularInline
+
+
+class PricedForm(OfferForm):
+    """An offer with its price."""
+
+    def clean_currency(self) -> str:
+        """Return three capital letters, or none. Raises ValidationError."""
+        currency = str(self.cleaned_data["currency"]).upper()
+        if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+            raise ValidationError(_("A currency has three letters."))
+        return currency
+
+    def clean_stripe_price_id(self) -> str | None:
+        """Return the price that nothing else is sold at, None for none. Raises ValidationError."""
+        price_id = (self.cleaned_data["stripe_price_id"] or "").strip()
+        if not price_id:
+            return None
+        if not is_price_id(price_id):
+            raise ValidationError(_("A price looks like price_1PbQyZ."))
+        seller = seller_of(price_id)
+        if seller is not None and seller != self.instance:
+            said = gettext("“%(label)s” is sold at this price already.")
+            raise ValidationError(said % {"label": seller.label})
+        return price_id
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an amount of no currency."""
+        said: dict[str, Any] = super().clean() or self.cleaned_data
+        has_currency = bool(said.get("currency")) or "currency" in self.errors
+        if said.get("price_cents") is not None and not has_currency:
+            self.add_error("currency", _("A price needs a currency."))
+        return said
+
+
+class OfferAdmin(RowAdmin):
+    """What plans and packs have in common."""
+
+    form: Any = PricedForm
+    ordering = ("credits", "label")
+    search_fields = ("label", "stripe_price_id")
+
+    @admin.display(description=_("price"), ordering="price_cents")
+    def price(self, offer: Any) -> str | None:
+        """Return the price that is shown."""
+        return None if offer.price_cents is None else money(offer.price_cents, offer.currency)
+
+
+class PlanPriceInline(PriceRows):
+    """The prices that stand for a plan."""
+
+    model = PlanPrice
+    extra = 0
 
 
 @admin.register(Plan)
-class PlanAdmin(RowAdmin):
+class PlanAdmin(OfferAdmin):
     """What there is to have. The plan of those who have none keeps its name and stays."""
 
-    list_display = ("label", "credits", "per_minute", "users")
-    ordering = ("credits", "label")
-    search_fields = ("label",)
+    list_display = (
+        *("label", "credits", "per_minute", "price", "interval", "stripe_price_id", "users"),
+    )
+    inlines = (PlanPriceInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the plans, each with the number of its users."""
@@ -40,6 +113,31 @@ class PlanAdmin(RowAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether a plan may be deleted; one that somebody has is kept by the database."""
         return not _is_free(obj) and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Keep the plan; those who pay a price that is new to it get it, once that is kept."""
+        super().save_model(request, obj, form, change)
+        if obj.stripe_price_id and "stripe_price_id" in form.changed_data:
+            transaction.on_commit(partial(self._reprice, request, obj.stripe_price_id))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Keep the prices that stand for the plan; those who pay one of them get it."""
+        super().save_related(request, form, formsets, change)
+        for price in (row for formset in formsets for row in formset.new_objects):
+            transaction.on_commit(partial(self._reprice, request, price.pk))
+
+    def _reprice(self, request: HttpRequest, price_id: str) -> None:
+        # Not within Django's own transaction, which has SQLite's lock before the ledger's turn.
+        count = reprice(price_id, timezone.now())
+        said = ngettext("%(n)d account changed.", "%(n)d accounts changed.", count)
+        self.message_user(request, said % {"n": count}, messages.INFO)
+
+
+@admin.register(CreditPack)
+class CreditPackAdmin(OfferAdmin):
+    """Prepaid credits that are bought at once. What was bought stays as it was."""
+
+    list_display = ("label", "credits", "price", "stripe_price_id")
 
 
 def _is_free(plan: Model | None) -> bool:

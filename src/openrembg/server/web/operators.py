@@ -6,6 +6,7 @@ from allauth.account.authentication import get_authentication_records
 from allauth.account.models import EmailAddress
 from allauth.account.utils import get_next_redirect_url
 from allauth.mfa.models import Authenticator
+from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -45,6 +46,15 @@ class Operators(AdminSite):
         if not has_used_second_factor(request):
             return _away("mfa_reauthenticate", wanted)
         return redirect(wanted)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Answer with the overview, which says first what waits for an operator."""
+        # Not before: it needs the models, which are not there when this module is imported.
+        from openrembg.server.billing.stripe_admin import notices
+
+        for notice in notices():
+            messages.warning(request, notice)
+        return super().index(request, extra_context)
 
     def password_change(  # type: ignore[override]
         self,

@@ -1,0 +1,115 @@
+"""Replaying the inbox leaves everything as it is, and brings back what was lost."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import time_machine
+from test_webhook_orders import history, money, renewals, troubles
+from webhook_client import (
+    NOW,
+    SECRET,
+    Buyer,
+    buyer,
+    numbered,
+    plans,
+    state,
+    told,
+    whole,
+)
+
+from fakes.stripe_events import SHAPES, Event, Shape
+from openrembg.server.billing.models import (
+    BillingPeriod,
+    Checkout,
+    Customer,
+    Payment,
+    Reversal,
+    StripeEvent,
+    Subscription,
+)
+from openrembg.server.billing.replay import replay
+from openrembg.server.quota.models import LedgerEntry
+
+pytestmark = pytest.mark.usefixtures("database")
+
+Furnish = Callable[..., object]
+Tell = Callable[[Buyer], list[Event]]
+TALES: list[Tell] = [renewals, money, troubles, history]
+
+
+@pytest.fixture(autouse=True)
+def webhooks(furnish: Furnish) -> Iterator[None]:
+    furnish(stripe_webhook_secret=SECRET)
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture(params=SHAPES)
+def buyers(request: pytest.FixtureRequest) -> list[Buyer]:
+    """One buyer for each tale, who have heard it backwards."""
+    plans()
+    shape: Shape = request.param
+    found = []
+    for tell in TALES:
+        one = buyer(shape, linked=tell is not history)
+        told(*reversed(numbered(tell(one), one.mark)))
+        found.append(one)
+    return found
+
+
+def test_a_replay_leaves_everything_as_it_is(buyers: list[Buyer]) -> None:
+    before = [state(one) for one in buyers]
+    entries = LedgerEntry.objects.count()
+    for _ in range(2):
+        replayed = replay(NOW)
+        assert (replayed.changed, replayed.unreadable) == (0, ())
+        assert replayed.events == StripeEvent.objects.count()
+    assert [state(one) for one in buyers] == before
+    assert LedgerEntry.objects.count() == entries
+    whole()
+
+
+@pytest.mark.parametrize("model", [Subscription, BillingPeriod, Checkout, Reversal, Payment])
+def test_a_table_that_was_lost_comes_back(buyers: list[Buyer], model: type[Subscription]) -> None:
+    before = [state(one) for one in buyers]
+    entries = LedgerEntry.objects.count()
+    model.objects.all().delete()
+    replay(NOW)
+    assert [state(one) for one in buyers] == before
+    assert LedgerEntry.objects.count() == entries
+    whole()
+
+
+def test_all_tables_that_were_lost_come_back(buyers: list[Buyer]) -> None:
+    before = [state(one) for one in buyers]
+    entries = LedgerEntry.objects.count()
+    for model in (Customer, Checkout, Reversal, Payment):
+        model.objects.all().delete()
+    replay(NOW)
+    assert [state(one) for one in buyers] == before
+    assert LedgerEntry.objects.count() == entries
+    whole()
+
+
+def test_events_that_come_again_after_a_replay_do_nothing(buyers: list[Buyer]) -> None:
+    for model in (Customer, Checkout, Reversal, Payment):
+        model.objects.all().delete()
+    replay(NOW)
+    before = [state(one) for one in buyers]
+    for one, tell in zip(buyers, TALES, strict=True):
+        told(*numbered(tell(one), one.mark))
+    assert [state(one) for one in buyers] == before
+
+
+def test_an_event_that_cannot_be_read_is_named_and_does_not_stop_the_rest(
+    buyers: list[Buyer],
+) -> None:
+    before = [state(one) for one in buyers]
+    for n, payload in enumerate(("{", "null", "{}", '{"id": 5}')):
+        StripeEvent.objects.create(
+            event_id=f"evt_broken_{n}", type="invoice.paid", created=1, payload=payload
+        )
+    replayed = replay(NOW)
+    assert set(replayed.unreadable) >= {f"evt_broken_{n}" for n in range(4)}
+    assert [state(one) for one in buyers] == before
+    whole()
