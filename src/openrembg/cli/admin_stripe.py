@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -112,10 +113,9 @@ def _told_by_stripe(offer: "Offer", price_id: str) -> dict[str, Any]:
 
     if settings.OPENREMBG.stripe_secret_key is None:
         return {}
-    # What it would log is said here.
-    logging.getLogger("openrembg.billing").setLevel(logging.CRITICAL)
     try:
-        price = stripe_api.price(price_id)
+        with _unlogged():
+            price = stripe_api.price(price_id)
     except stripe_api.NoSuchPrice:
         stop(f"Stripe has no price {price_id} in the account of STRIPE_SECRET_KEY.")
     except stripe_api.StripeAway:
@@ -125,6 +125,18 @@ def _told_by_stripe(offer: "Offer", price_id: str) -> dict[str, Any]:
         say("Warning: Stripe does not let STRIPE_SECRET_KEY read prices; it was not looked at.")
         return {}
     return _fields(offer, price)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep out of the log what is said on the terminal."""
+    logger = logging.getLogger("openrembg.billing")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _fields(offer: "Offer", price: "Price") -> dict[str, Any]:

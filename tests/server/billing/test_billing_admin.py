@@ -100,7 +100,10 @@ def text(response: Any) -> str:
 def offer(model: str = "plan", **fields: object) -> dict[str, object]:
     """Return the form of an offer."""
     form = {"label": "Gold", "credits": 7, "price_cents": "", "currency": "", "stripe_price_id": ""}
-    return form | ({"per_minute": 300, "interval": "month"} if model == "plan" else {}) | fields
+    if model == "plan":
+        form |= {"per_minute": 300, "interval": "month"}
+        form |= {"prices-TOTAL_FORMS": 0, "prices-INITIAL_FORMS": 0}
+    return form | fields
 
 
 def change(client: Client, page: str, pk: object, **fields: object) -> Any:

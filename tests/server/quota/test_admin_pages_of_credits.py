@@ -20,6 +20,8 @@ from openrembg.server.quota.verify import mismatches
 pytestmark = pytest.mark.usefixtures("database")
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+# A plan's form has its prices below it.
+NO_PRICES = {"prices-TOTAL_FORMS": 0, "prices-INITIAL_FORMS": 0}
 PAGES = {
     "billing/plan": "Free",
     "quota/balance": "ada@example.com",
@@ -195,7 +197,7 @@ def test_staff_grant_while_servers_charge(ada: User) -> None:
 
 
 def test_staff_make_and_change_plans(staff: Client, ada: User) -> None:
-    monthly = {"interval": "month"}
+    monthly = {"interval": "month", **NO_PRICES}
     new = {"label": "Two", "credits": 2, "per_minute": -1, **monthly}
     staff.post("/admin/billing/plan/add/", new)
     plan = Plan.objects.get(label="Two")
@@ -212,7 +214,7 @@ def test_the_free_plan_keeps_its_name_and_stays(staff: Client) -> None:
     free = Plan.objects.get(label="Free")
     Balance.objects.update(plan=Plan.objects.get(label="Pro-5000"))
     path = f"/admin/billing/plan/{free.pk}"
-    form = {"label": "Other", "credits": 51, "per_minute": 20, "interval": "month"}
+    form = {"label": "Other", "credits": 51, "per_minute": 20, "interval": "month", **NO_PRICES}
     staff.post(f"{path}/change/", form)
     assert staff.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     action = {"action": "delete_selected", "_selected_action": str(free.pk), "post": "yes"}

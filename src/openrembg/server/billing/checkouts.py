@@ -12,6 +12,8 @@ from openrembg.server.billing.models import Checkout, Customer, Payment, Reversa
 from openrembg.server.quota import ledger
 
 NOTE: Final = "Stripe"
+# A reference has room for as much of a payment's name, and a number.
+MAX_NAME: Final = 200
 
 
 def merge_session(told: SessionTold, created: int) -> list[Checkout]:
@@ -82,7 +84,7 @@ def settle(checkout: Checkout, note: str = NOTE) -> bool:
     if due <= checkout.taken_back:
         return is_new
     # Named by all that is due by now: however it came to that, it is taken once.
-    reference = f"{checkout.payment_intent}:{due}"
+    reference = f"{checkout.payment_intent[-MAX_NAME:]}:{due}"
     ledger.take_back(user_id, due - checkout.taken_back, reference=reference, note=note)
     checkout.taken_back = due
     checkout.save(update_fields=("taken_back",))

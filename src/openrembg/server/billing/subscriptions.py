@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from django.db.models import Q
+
 from openrembg.server.billing.customers import locked_customer
 from openrembg.server.billing.events import InvoiceTold, SubscriptionTold
 from openrembg.server.billing.intervals import following
@@ -150,8 +152,9 @@ def _merge_period(
 
 def _resolve(period: BillingPeriod) -> bool:
     """Give a period the plan that has its price; return whether that is another one."""
-    plans = Plan.objects.filter(prices__in=period.prices.split())
-    plan = plans.order_by("-credits", "pk").first()
+    names = period.prices.split()
+    having = Q(prices__in=names) | Q(stripe_price_id__in=names)
+    plan = Plan.objects.filter(having).order_by("-credits", "pk").first()
     had = period.plan_id
     period.plan, period.credits = plan, None if plan is None else plan.credits
     return had != period.plan_id
