@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.customers import lock_customers
-from openrembg.server.billing.models import Checkout, StripeEvent, Subscription
+from openrembg.server.billing.models import Checkout, Payment, StripeEvent, Subscription
 from openrembg.server.billing.running import running
 from openrembg.server.billing.stripe_api import StripeFailed, cancel_subscription
 from openrembg.server.quota.ledger import everything_locked, together
@@ -83,8 +83,11 @@ def _delete(user: User, cancelled: Collection[str], *, tell: bool) -> None:
 def _blank_events(user: User, customers: Collection[str]) -> None:
     """Forget what Stripe's events say of a user; that they came is still known."""
     StripeEvent.objects.filter(customer_id__in=customers).update(payload="")
+    bought = Checkout.objects.filter(user=user)
+    payments = bought.exclude(payment_intent="").values_list("payment_intent", flat=True)
+    Payment.objects.filter(pk__in=list(payments)).update(is_forgotten=True)
     # A dispute names a payment and no customer.
-    for checkout in Checkout.objects.filter(user=user):
+    for checkout in bought:
         names = [name for name in (checkout.pk, checkout.payment_intent) if name]
         about = Q()
         for name in names:

@@ -160,9 +160,12 @@ def fact_of(event: Event) -> Fact | None:
 
 def customer_of(event: Event) -> str:
     """Return the customer that an event is about, an empty text for none."""
-    customer = event.about.get("customer")
-    name = customer.get("id") if isinstance(customer, dict) else customer
-    return str(name) if _is_text(name) else ""
+    return _any_id(event.about.get("customer"))
+
+
+def payment_of(event: Event) -> str:
+    """Return the payment that an event is about, an empty text for none."""
+    return _any_id(event.about.get("payment_intent"))
 
 
 def _subscription(about: Json, status: str) -> SubscriptionTold:

@@ -20,8 +20,9 @@ from openrembg.server.billing.events import (
     Unreadable,
     customer_of,
     fact_of,
+    payment_of,
 )
-from openrembg.server.billing.models import BillingPeriod, Checkout, StripeEvent
+from openrembg.server.billing.models import BillingPeriod, Checkout, Payment, StripeEvent
 from openrembg.server.errors import AccountGone
 from openrembg.server.quota import ledger
 
@@ -46,20 +47,19 @@ def receive(event: Event, text: str, now: dt.datetime) -> bool:
 
     Of an event that comes after its account was deleted, only the name is kept.
     """
-    customer_id = customer_of(event)
-    is_forgotten = _is_forgotten(customer_id)
+    is_forgotten = _is_forgotten(event)
     facts = {
         "type": event.type,
         "created": event.created,
         "received_at": now,
-        "customer_id": customer_id,
+        "customer_id": customer_of(event),
         "payload": "" if is_forgotten else text,
     }
     with ledger.together():
         kept, is_new = StripeEvent.objects.get_or_create(event_id=event.id, defaults=facts)
-        if not is_new or is_forgotten:
-            return is_new
-        touched = merge(event)
+        if not is_new:
+            return False
+        touched = Touched(note=_about_deleted(event)) if is_forgotten else merge(event)
         take_effect(touched, now)
         if touched.note:
             kept.note = touched.note
@@ -116,10 +116,27 @@ def _reconcile(user_id: int, now: dt.datetime) -> bool:
         return False
 
 
-def _is_forgotten(customer_id: str) -> bool:
-    """Whether a customer was somebody whose account has been deleted."""
+def _is_forgotten(event: Event) -> bool:
+    """Whether an event is about somebody whose account has been deleted."""
+    customer_id, payment = customer_of(event), payment_of(event)
     blank = StripeEvent.objects.filter(customer_id=customer_id, payload="")
-    return bool(customer_id) and blank.exists()
+    if customer_id and blank.exists():
+        return True
+    return bool(payment) and Payment.objects.filter(pk=payment, is_forgotten=True).exists()
+
+
+def _about_deleted(event: Event) -> str:
+    """Return what an operator has to do about somebody who pays and has no account any more."""
+    try:
+        fact = fact_of(event)
+    except Unreadable:
+        return ""
+    match fact:
+        case SubscriptionTold() if fact.status not in subscriptions.OVER:
+            return f"A deleted account has the subscription {fact.subscription_id}: cancel it."
+        case SessionTold() if fact.is_paid and fact.mode == "payment":
+            return f"A deleted account paid for {fact.session_id}: refund it."
+    return ""
 
 
 def _of(purchases: list[Checkout]) -> Touched:

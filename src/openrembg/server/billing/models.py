@@ -26,7 +26,7 @@ FREE = "Free"
 MAX_LABEL = 100
 # Stripe's own identifiers have at most 255 characters.
 MAX_ID = 255
-MAX_KEY = 20 + MAX_ID
+MAX_KEY = 40 + MAX_ID
 
 
 class Offer(models.Model):
@@ -105,7 +105,8 @@ class PlanPrice(models.Model):
         verbose_name_plural = _("prices that stand for the plan, former ones among them")
 
     def __str__(self) -> str:
-        return self.price_id
+        # After it was deleted, there is none.
+        return self.price_id or ""
 
 
 class CreditPack(Offer):
@@ -169,8 +170,9 @@ class Subscription(models.Model):
     """A subscription as the newest events tell it.
 
     status: Stripe's word; empty while only invoices were heard of. interval, interval_count: what
-    its price is for. ends_at: when it was told to end, None when it goes on. told, paid, failed:
-    the keys of the newest events about the subscription, about a paid invoice and a failed one.
+    its price is for. ends_at: when it was told to end, None when it goes on. told: the key of
+    the newest event about it, told_start: of the period in that. paid, failed: start of the newest
+    period whose invoice was paid, or was not, and the event's key.
     """
 
     subscription_id = models.CharField(_("subscription"), max_length=MAX_ID, primary_key=True)
@@ -182,6 +184,7 @@ class Subscription(models.Model):
     interval_count = models.PositiveIntegerField(_("number of intervals"), default=1)
     ends_at = models.BigIntegerField(_("told to end at"), null=True, blank=True)
     told = models.CharField(max_length=MAX_KEY, blank=True)
+    told_start = models.BigIntegerField(default=0)
     paid = models.CharField(max_length=MAX_KEY, blank=True)
     failed = models.CharField(max_length=MAX_KEY, blank=True)
 
@@ -197,7 +200,8 @@ class BillingPeriod(models.Model):
     """A period of a subscription. prices: Stripe's ids of what was subscribed to in it, with
     spaces between them.
 
-    plan, credits: what that is here, as it was when it was told; None: no plan has the price.
+    plan, credits: what that is here, as it was when it was told; None: no plan has the price. Then
+    known_plan and known_credits count: what was told before it, by the event of that key.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="periods")
@@ -209,6 +213,9 @@ class BillingPeriod(models.Model):
     )
     credits = models.PositiveBigIntegerField(_("credits"), null=True)
     told = models.CharField(max_length=MAX_KEY)
+    known_plan = models.ForeignKey(Plan, on_delete=models.SET_NULL, related_name="+", null=True)
+    known_credits = models.PositiveBigIntegerField(null=True)
+    known_told = models.CharField(max_length=MAX_KEY, blank=True)
 
     class Meta:
         verbose_name = _("billing period")
@@ -225,9 +232,13 @@ class BillingPeriod(models.Model):
 
 
 class Payment(models.Model):
-    """A payment: its row is locked while a purchase and a refund of it are brought together."""
+    """A payment: its row is locked while a purchase and a refund of it are brought together.
+
+    is_forgotten: whoever paid has deleted their account.
+    """
 
     payment_intent = models.CharField(max_length=MAX_ID, primary_key=True)
+    is_forgotten = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.payment_intent

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from openrembg.server.billing.models import Checkout, Subscription
-from openrembg.server.billing.subscriptions import NEVER_BEGAN, live_subscription, status_of
+from openrembg.server.billing.subscriptions import (
+    NEVER_BEGAN,
+    granted_plans,
+    live_subscription,
+    live_subscriptions,
+    status_of,
+)
 
-State = Literal["unknown", "waiting", "unpaid", "credited", "promised", "active", "over"]
+State = Literal["unknown", "waiting", "unpaid", "credited", "promised", "active", "beside", "over"]
 
 _SESSION: Final = re.compile(r"cs_[A-Za-z0-9_]{1,250}", re.ASCII)
 
@@ -23,6 +29,7 @@ class Purchase:
     credited   `credits` were added
     promised   it is paid, and the operator has to say what it is
     active     the subscription counts; plan: what it is here
+    beside     it is paid, but another one counts, which brings more credits; plan: as above
     over       the subscription has ended since
     """
 
@@ -56,10 +63,15 @@ def _subscribed(user_id: int, row: Checkout, now: dt.datetime) -> Purchase:
     mine = Subscription.objects.filter(pk=row.subscription_id, customer__user=user_id).first()
     if mine is None or status_of(mine) in NEVER_BEGAN:
         return Purchase("waiting")
-    live = live_subscription(user_id, now)
-    if live is None:
+    plans = granted_plans(user_id, now)
+    if mine.pk not in plans:
         # Its period is told by an event of its own.
-        return Purchase("over" if mine.periods.exists() else "waiting")
-    if live.current.plan is None:
+        return Purchase("waiting")
+    if mine.pk not in live_subscriptions(user_id, now):
+        return Purchase("over")
+    plan = plans[mine.pk]
+    if plan is None:
         return Purchase("promised")
-    return Purchase("active", plan=live.current.plan.label)
+    counting = live_subscription(user_id, now)
+    counts = counting is not None and counting.subscription.pk == mine.pk
+    return Purchase("active" if counts else "beside", plan=plan.label)

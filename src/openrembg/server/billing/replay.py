@@ -6,14 +6,13 @@ rows are replaced in one transaction.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import QuerySet
 
 from openrembg.server.billing import waiting
-from openrembg.server.billing.customers import locked_customer
 from openrembg.server.billing.events import read_event
 from openrembg.server.billing.inbox import Touched, merge, take_effect
 from openrembg.server.billing.linking import claim
@@ -77,8 +76,8 @@ def unknown_prices(now: dt.datetime) -> tuple[str, ...]:
 
 def _customers() -> list[str]:
     """Return the customers that events tell of; the empty text for the events without one."""
-    names = StripeEvent.objects.order_by("customer_id").values_list("customer_id", flat=True)
-    return list(names.distinct())
+    told = StripeEvent.objects.exclude(payload="").order_by("customer_id")
+    return list(told.values_list("customer_id", flat=True).distinct())
 
 
 def _renew(customer_id: str) -> list[str]:
@@ -87,9 +86,30 @@ def _renew(customer_id: str) -> list[str]:
     if not customer_id:
         return [event_id for kept in _ordered(events) for event_id in _merge_alone(kept)]
     with ledger.together():
-        locked_customer(customer_id)
+        list(Customer.objects.select_for_update().filter(pk=customer_id))
+        before = _periods(customer_id)
         Subscription.objects.filter(customer=customer_id).delete()
-        return [event_id for kept in _ordered(events) for event_id in _merge(kept)]
+        unreadable = [event_id for kept in _ordered(events) for event_id in _merge(kept)]
+        _keep_plans(customer_id, before)
+        return unreadable
+
+
+def _periods(customer_id: str) -> dict[tuple[str, int], BillingPeriod]:
+    rows = BillingPeriod.objects.filter(subscription__customer=customer_id)
+    return {(row.subscription_id, row.start): row for row in rows}
+
+
+def _keep_plans(customer_id: str, before: Mapping[tuple[str, int], BillingPeriod]) -> None:
+    """Let periods include what they did: a plan may have got other credits or prices since."""
+    for key, row in _periods(customer_id).items():
+        was = before.get(key)
+        if was is None:
+            continue
+        if was.plan_id is not None and was.prices == row.prices:
+            row.plan_id, row.credits = was.plan_id, was.credits
+        if was.known_plan_id is not None and was.known_told == row.known_told:
+            row.known_plan_id, row.known_credits = was.known_plan_id, was.known_credits
+        row.save()
 
 
 def _ordered(events: QuerySet[StripeEvent]) -> Iterator[StripeEvent]:
