@@ -14,6 +14,7 @@ from services import (
     NO_LIMITS,
     Service,
     StartServer,
+    localstripe_server,
     openrembg_server,
     postgresql_server,
     redis_server,
@@ -48,6 +49,13 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 def redis(tmp_path: Path) -> Iterator[Service]:
     """A Redis of the test's own, which the test may kill."""
     with redis_server(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def localstripe(tmp_path: Path) -> Iterator[Service]:
+    """A localstripe of the test's own: a Stripe that is a process here."""
+    with localstripe_server(tmp_path / "localstripe") as running:
         yield running
 
 

@@ -178,6 +178,19 @@ def postgresql_server(folder: Path) -> Iterator[Service]:
         shutil.rmtree(home)
 
 
+@contextmanager
+def localstripe_server(folder: Path) -> Iterator[Service]:
+    """Run an empty localstripe: Stripe's API of 2017, with signed webhooks.
+
+    It is a program beside ours and nothing of it is imported: its licence is the GPL.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "localstripe", "--port", str(port), "--from-scratch"]
+    with _process(command, folder, port, clean_environment()) as service:
+        _wait(service, lambda: _listens(port))
+        yield service
+
+
 def _postgresql_programs() -> Path:
     # Debian keeps the server's programs off the PATH, one folder a version.
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: p.parts[-3])
@@ -251,6 +264,14 @@ def _pings(port: int) -> bool:
             return connection.recv(16).startswith(b"+PONG")
     except OSError:
         return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _status_bytes(pid: int, name: str) -> int:

@@ -614,7 +614,7 @@ class Stripe:
                 "total_tax_amounts": [],
                 "transfer_data": None,
             }
-        details = {
+        details: Part = {
             "quote_details": None,
             "subscription_details": {"metadata": {}, "subscription": sub.id if sub else None},
             "type": "subscription_details",

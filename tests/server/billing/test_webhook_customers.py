@@ -23,6 +23,7 @@ from webhook_client import (
     plans,
     prepaid,
     refused,
+    sold_at,
     state,
     told,
     verify,
@@ -32,7 +33,7 @@ from webhook_client import (
 
 from fakes.stripe_events import SHAPES, Event, Shape
 from openrembg.server.accounts.models import User
-from openrembg.server.billing.models import Customer, Plan, StripeEvent
+from openrembg.server.billing.models import Customer, StripeEvent
 from openrembg.server.billing.replay import replay
 from openrembg.server.billing.subscriptions import reprice
 from people import person
@@ -206,7 +207,7 @@ def test_a_price_of_no_plan_opens_the_window_and_leaves_the_plan(ada: Buyer) -> 
 
 def test_a_plan_that_gets_the_price_serves_the_next_event_as_well(ada: Buyer) -> None:
     told(ada.linked(), ada.stripe.subscription_created(ada.sub(price="price_new"), created=THIRD))
-    Plan.objects.filter(label="Pro").update(stripe_price_id="price_new")
+    sold_at("Pro", "price_new")
     told(ada.stripe.subscription_updated(ada.sub(price="price_new"), created=THIRD + 5))
     reprice("price_new", NOW)
     assert plan_of(ada) == "Pro"
@@ -214,7 +215,7 @@ def test_a_plan_that_gets_the_price_serves_the_next_event_as_well(ada: Buyer) ->
 
 def test_another_price_for_a_plan_leaves_those_who_pay_the_old_one(ada: Buyer) -> None:
     told(ada.linked(), subscribed(ada))
-    Plan.objects.filter(label="Basic").update(stripe_price_id="price_basic_2")
+    sold_at("Basic", "price_basic_2")
     told(ada.stripe.invoice_paid(ada.sub(), created=THIRD + 60))
     assert has_basic(ada)
 

@@ -1,6 +1,7 @@
 """What becomes of an account while its subscription lives, is in trouble, and ends."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import time_machine
@@ -27,7 +28,7 @@ from webhook_client import (
     window,
 )
 
-from fakes.stripe_events import DAY_S, MONTH_S, SHAPES, Item, Shape
+from fakes.stripe_events import DAY_S, MONTH_S, SHAPES, Item, Shape, Stripe, Subscribed
 from openrembg.server.quota.ledger import set_plan, top_up
 from openrembg.server.quota.windows import month_of
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("database")
 Furnish = Callable[..., object]
 Clock = time_machine.Traveller
 MONTHLY = "You've reached your monthly limit. Consider purchasing more credits."
-PRO = {"price": "price_pro"}
+PRO: dict[str, Any] = {"price": "price_pro"}
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +141,36 @@ def test_an_upgrade_counts_at_once_and_what_was_used_stays_used(ada: Buyer) -> N
     cut(ada)
     refused(ada)
     assert cycles(ada) == [(THIRD, FOURTH, 5)]
+
+
+def test_prorations_of_the_flexible_billing_mode_are_no_period(ada: Buyer) -> None:
+    stripe, at = Stripe(ada.stripe.shape, flexible=True), THIRD + DAY_S
+    lines = [
+        stripe.proration(ada.sub(), "price_basic", -450, at=at),
+        stripe.proration(ada.sub(), "price_pro", 900, at=at),
+    ]
+    told(
+        stripe.subscription_created(ada.sub(), created=THIRD),
+        stripe.subscription_updated(ada.sub(**PRO), created=at),
+        stripe.invoice_paid(ada.sub(**PRO), created=at, prorated=lines, renews=False),
+    )
+    assert (plan_of(ada), window(ada)) == ("Pro", (THIRD, FOURTH, True))
+
+
+def test_names_as_long_as_can_be_are_no_hindrance() -> None:
+    plans()
+    ada = buyer(linked=False)
+    long = Subscribed("sub_" + "x" * 251, "cus_" + "x" * 251, THIRD, FOURTH)
+    link = ada.linked()
+    link["data"]["object"]["customer"] = long.customer
+    link["id"] = "evt_" + "x" * 251
+    created = ada.stripe.subscription_created(long, created=THIRD)
+    created["id"] = "evt_" + "y" * 251
+    told(link, created, ada.stripe.invoice_paid(long, created=THIRD))
+    assert (plan_of(ada), window(ada)) == ("Basic", (THIRD, FOURTH, True))
+    told(ada.stripe.subscription_deleted(long, created=THIRD + 5))
+    free(ada)
+    whole()
 
 
 def test_prorations_on_the_next_invoice_are_no_period(ada: Buyer, clock: Clock) -> None:
@@ -279,6 +310,22 @@ def test_past_due_and_never_paid_is_free_when_the_period_ends(
     free(ada)
     told(ada.stripe.invoice_paid(ada.sub(FOURTH), created=FOURTH + 3600))
     assert (plan_of(ada), window(ada)) == ("Basic", (FOURTH, FOURTH + MONTH_S, True))
+
+
+def test_a_late_payment_for_an_older_period_does_not_pay_the_present_one(
+    ada: Buyer, clock: Clock
+) -> None:
+    told(ada.stripe.subscription_created(ada.sub(SECOND), created=SECOND))
+    third = ada.sub(THIRD)
+    told(
+        ada.stripe.invoice_payment_failed(third, created=THIRD + 3600),
+        ada.stripe.subscription_updated(third, created=THIRD + 3600, status="past_due"),
+        ada.stripe.invoice_paid(ada.sub(SECOND), created=THIRD + 7200),
+    )
+    assert (plan_of(ada), window(ada)) == ("Basic", (THIRD, FOURTH, True))
+    clock.move_to(FOURTH)
+    assert window(ada) == calendar_month()
+    free(ada)
 
 
 @pytest.mark.parametrize("status", ["unpaid", "canceled", "incomplete_expired", "paused"])

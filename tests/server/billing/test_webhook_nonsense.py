@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -97,7 +97,7 @@ def every_event(one: Buyer) -> list[Event]:
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the way to each thing in JSON, but for those that are nothing already."""
-    children = value.items() if isinstance(value, dict) else ()
+    children: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         children = enumerate(value)
     for name, child in children:

@@ -16,7 +16,6 @@ from webhook_client import (
     SECOND,
     SECRET,
     THIRD,
-    Buyer,
     buyer,
     numbered,
     plans,
@@ -24,14 +23,14 @@ from webhook_client import (
     told,
     whole,
 )
+from webhook_tales import Tale, history, money, renewals, troubles
 
-from fakes.stripe_events import MONTH_S, SHAPES, Event, Shape
+from fakes.stripe_events import SHAPES, Shape
 from openrembg.server.billing.models import Plan
 
 pytestmark = pytest.mark.usefixtures("database")
 
 Furnish = Callable[..., object]
-Tale = Callable[[Buyer], list[Event]]
 
 
 @pytest.fixture(autouse=True)
@@ -39,72 +38,6 @@ def webhooks(furnish: Furnish) -> Iterator[None]:
     furnish(stripe_webhook_secret=SECRET)
     with time_machine.travel(NOW, tick=False):
         yield
-
-
-def renewals(one: Buyer) -> list[Event]:
-    """Two renewals, the second an upgrade."""
-    first, second, third = one.sub(FIRST), one.sub(SECOND), one.sub(THIRD, price="price_pro")
-    return [
-        one.stripe.subscription_created(first, created=FIRST),
-        one.stripe.subscription_updated(second, created=SECOND),
-        one.stripe.invoice_paid(second, created=SECOND + 3600),
-        one.stripe.subscription_updated(third, created=THIRD),
-        one.stripe.invoice_paid(third, created=THIRD + 3600),
-    ]
-
-
-def money(one: Buyer) -> list[Event]:
-    """A pack that was paid for later, two refunds of a part, and a dispute about the rest."""
-    later = {"payment_intent": one.named("pi"), "reference": str(one.id), "credits_": "100"}
-    return [
-        one.bought(created=THIRD, payment_status="unpaid"),
-        one.stripe.checkout_paid_later(one.named("cs"), created=THIRD + 60, **later),
-        one.refunded(90, created=THIRD + 120),
-        one.refunded(300, created=THIRD + 180),
-        one.disputed(200, created=THIRD + 240),
-    ]
-
-
-def troubles(one: Buyer) -> list[Event]:
-    """A renewal that could not be paid, was paid, and was told to end."""
-    stripe, second, third = one.stripe, one.sub(SECOND), one.sub(THIRD)
-    return [
-        stripe.subscription_created(second, created=SECOND),
-        stripe.invoice_payment_failed(third, created=THIRD + 60),
-        stripe.subscription_updated(third, created=THIRD + 60, status="past_due"),
-        stripe.invoice_paid(third, created=THIRD + 120),
-        stripe.subscription_updated(third, created=THIRD + 180, cancel_at_period_end=True),
-    ]
-
-
-def history(one: Buyer) -> list[Event]:
-    """Fourteen events of three periods: of all that may happen to an account, something."""
-    stripe, first, second, third = one.stripe, one.sub(FIRST), one.sub(SECOND), one.sub(THIRD)
-    pro = {"price": "price_pro"}
-    unused = stripe.proration(first, "price_basic", -450, at=FIRST + MONTH_S // 2)
-    remaining = stripe.proration(first, "price_pro", 900, at=FIRST + MONTH_S // 2)
-    return [
-        one.linked(created=FIRST - 60),
-        stripe.subscription_created(first, created=FIRST, status="incomplete"),
-        stripe.invoice_paid(first, created=FIRST, reason="subscription_create"),
-        stripe.subscription_updated(first, created=FIRST + MONTH_S // 2, **pro),
-        stripe.invoice_paid(
-            first,
-            created=FIRST + MONTH_S // 2 + 5,
-            prorated=(unused, remaining),
-            renews=False,
-            reason="subscription_update",
-        ),
-        stripe.subscription_updated(second, created=SECOND, **pro),
-        stripe.invoice_payment_failed(second, created=SECOND + 3600),
-        stripe.subscription_updated(second, created=SECOND + 3600, status="past_due", **pro),
-        stripe.invoice_paid(second, created=SECOND + 7200),
-        one.bought("40", created=SECOND + 8000),
-        one.refunded(450, created=SECOND + 9000),
-        stripe.subscription_updated(third, created=THIRD),
-        stripe.invoice_payment_succeeded(third, created=THIRD + 3600),
-        stripe.subscription_deleted(third, created=THIRD + 7200),
-    ]
 
 
 def after(tell: Tale, shape: Shape, order: tuple[int, ...]) -> Any:
@@ -125,12 +58,11 @@ def test_all_120_orders_of_five_renewals_give_one_state(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("tell", [money, troubles])
-def test_all_120_orders_of_other_events_give_one_state(tell: Tale) -> None:
+def test_other_events_in_forty_orders_give_one_state(tell: Tale) -> None:
     plans()
     expected = after(tell, SHAPES[0], (0, 1, 2, 3, 4))
-    for shape, order in zip(
-        itertools.cycle(SHAPES), itertools.permutations(range(5)), strict=False
-    ):
+    orders = itertools.islice(itertools.permutations(range(5)), 0, None, 3)
+    for shape, order in zip(itertools.cycle(SHAPES), orders, strict=False):
         assert after(tell, shape, order) == expected, (shape, order)
     whole()
 

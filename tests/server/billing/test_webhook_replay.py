@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import time_machine
-from test_webhook_orders import history, money, renewals, troubles
 from webhook_client import (
     NOW,
     SECRET,
@@ -12,17 +11,20 @@ from webhook_client import (
     buyer,
     numbered,
     plans,
+    sold_at,
     state,
     told,
     whole,
 )
+from webhook_tales import Tale, history, money, renewals, troubles
 
-from fakes.stripe_events import SHAPES, Event, Shape
+from fakes.stripe_events import SHAPES, Shape
 from openrembg.server.billing.models import (
     BillingPeriod,
     Checkout,
     Customer,
     Payment,
+    Plan,
     Reversal,
     StripeEvent,
     Subscription,
@@ -33,8 +35,7 @@ from openrembg.server.quota.models import LedgerEntry
 pytestmark = pytest.mark.usefixtures("database")
 
 Furnish = Callable[..., object]
-Tell = Callable[[Buyer], list[Event]]
-TALES: list[Tell] = [renewals, money, troubles, history]
+TALES: list[Tale] = [renewals, money, troubles, history]
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,23 @@ def test_an_event_that_cannot_be_read_is_named_and_does_not_stop_the_rest(
     assert set(replayed.unreadable) >= {f"evt_broken_{n}" for n in range(4)}
     assert [state(one) for one in buyers] == before
     whole()
+
+
+def test_a_replay_after_a_plan_was_given_another_price_changes_nothing(
+    buyers: list[Buyer],
+) -> None:
+    before = [state(one) for one in buyers]
+    sold_at("Basic", "price_basic_2")
+    sold_at("Pro", None)
+    replay(NOW)
+    assert [state(one) for one in buyers] == before
+    whole()
+
+
+def test_a_replay_after_a_plan_got_more_credits_leaves_periods_as_they_were(
+    buyers: list[Buyer],
+) -> None:
+    before = [state(one)["windows"] for one in buyers]
+    Plan.objects.filter(label="Basic").update(credits=30)
+    replay(NOW)
+    assert [state(one)["windows"] for one in buyers] == before

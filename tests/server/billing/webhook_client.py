@@ -117,6 +117,13 @@ def plans() -> None:
     plan("Pro", 5, "price_pro")
 
 
+def sold_at(label: str, price: str | None) -> None:
+    """Sell a plan at another price at Stripe, None: at none, as the operator does."""
+    changed = Plan.objects.get(label=label)
+    changed.stripe_price_id = price
+    changed.save(update_fields=("stripe_price_id",))
+
+
 def post(body: bytes, header: str | None, client: Client | None = None) -> Any:
     """Send a body with a Stripe-Signature."""
     headers = {} if header is None else {"Stripe-Signature": header}
@@ -142,14 +149,14 @@ def numbered(events: Iterable[Event], mark: str) -> list[Event]:
     return [{**event, "id": f"evt_{n:03d}{mark}"} for n, event in enumerate(events)]
 
 
-def usage(one: Buyer, **parameters: object) -> Any:
+def usage(one: Buyer, **parameters: str | int) -> Any:
     """Ask GET /api/membership-usage."""
     answer = _CLIENT.get(USAGE, parameters, headers=one.who.with_key)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def cycle(one: Buyer, **parameters: object) -> Any:
+def cycle(one: Buyer, **parameters: str | int) -> Any:
     """Return what membership-usage says of the present billing cycle."""
     return usage(one, expand="billing_cycle", **parameters)["billingCycle"]
 
