@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from fakes.stripe_server import FakeStripe
 from services import Service, StartServer, openrembg_admin, program
@@ -101,6 +101,12 @@ def fits(page: Page, pictures: Path, name: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def lines_of(paragraph: Locator) -> int:
+    """Return how many lines the parts of a paragraph stand on."""
+    tops = "all => new Set([...all.children].map(part => Math.round(part.offsetTop))).size"
+    return int(paragraph.evaluate(tops))
+
+
 def buy(page: Page, offer: str) -> None:
     """Press the button of an offer: `plans` or `packs`, and its label."""
     kind, label = offer.split(" ", 1)
@@ -134,6 +140,7 @@ def test_a_pack_is_bought_and_waited_for(
     expect(page.locator("section.panel dd").last).to_have_text(SAID[language]["hundred"])
     expect(page.locator(".purchases li")).to_have_count(1)
     fits(page, tmp_path, f"{language}-purchases")
+    assert [lines_of(line) for line in page.locator(".purchases p").all()] == [1, 1]
     assert complaints == []
 
 

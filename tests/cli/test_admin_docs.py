@@ -20,6 +20,16 @@ PAGE = (DOCS / "operators.md").read_text("utf-8")
 EXAMPLE = re.compile(r"^ *((?:.*\| )?openrembg admin .*)$", re.MULTILINE)
 EXAMPLES = EXAMPLE.findall(PAGE)
 EXAMPLES_OF_BILLING = EXAMPLE.findall((DOCS / "billing.md").read_text("utf-8"))
+# What Stripe has told of when the page links a customer and completes a purchase.
+WAITING = """
+import django
+django.setup()
+from openrembg.server.database import prepare
+prepare()
+from openrembg.server.billing.models import Checkout, Customer
+Customer.objects.create(customer_id="cus_QxYz12")
+Checkout.objects.create(session_id="cs_live_a1B2", mode="payment", created=1, is_paid=True)
+"""
 GROUP: Any = get_command(admin)
 
 
@@ -45,6 +55,8 @@ def test_every_verb_explains_itself_and_its_options() -> None:
 
 def test_the_examples_run_as_they_stand(tmp_path: Path, redis: Service) -> None:
     settings = environment(tmp_path) | {"REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
+    settings["DJANGO_SETTINGS_MODULE"] = "openrembg.server.settings"
+    subprocess.run([sys.executable, "-c", WAITING], env=settings, check=True)
     program = f"{shlex.quote(sys.executable)} -m openrembg admin"
     keys: list[str] = []
     for line in EXAMPLES + EXAMPLES_OF_BILLING:

@@ -50,12 +50,14 @@ class Faults:
     """What the API does wrong. pauses_s: before the next answers. status: of every answer.
 
     meanwhile: called once before an answer, for what happens elsewhere in just this moment.
+    hangs: nothing is answered while it is set.
     """
 
     meanwhile: Callable[[], None] | None = None
     pauses_s: list[float] = field(default_factory=list)
     status: int | None = None
     text: str | None = None
+    hangs: threading.Event = field(default_factory=threading.Event)
 
 
 class FakeStripe:
@@ -84,6 +86,7 @@ class FakeStripe:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.faults.hangs.clear()
         self.stop_answering()
         self._events.put(None)
         for thread in self._threads:
@@ -226,6 +229,8 @@ def _handler(stripe: FakeStripe) -> type[BaseHTTPRequestHandler]:
             happens, faults.meanwhile = faults.meanwhile, None
             if happens is not None:
                 happens()
+            while faults.hangs.is_set():
+                time.sleep(0.02)
             if faults.status is not None or faults.text is not None:
                 self._send(faults.status or 200, faults.text or "{}", "application/json")
                 return

@@ -69,6 +69,8 @@ def test_values_are_read_with_their_types() -> None:
         ("OPENREMBG_PUBLIC_URL", "api.example"),
         ("OPENREMBG_CORS_ORIGINS", "https://a.example/path"),
         ("OPENREMBG_CORS_ORIGINS", "a.example"),
+        ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
+        ("STRIPE_API_BASE", "api.stripe.com"),
     ],
 )
 def test_nonsense_is_one_sentence_with_the_name_and_the_value(name: str, value: str) -> None:
@@ -86,6 +88,33 @@ def test_a_bad_secret_is_refused_and_not_repeated(address: str) -> None:
     sentence = refused(REDIS_URL=address)
     assert sentence.startswith("REDIS_URL must be a Redis address")
     assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_SECRET_KEY", "whsec_mixed_up"),
+        ("STRIPE_SECRET_KEY", "pk_live_mixed_up"),
+        ("STRIPE_SECRET_KEY", "sk_test_mixed_up\nsk_test_2"),
+        ("STRIPE_SECRET_KEY", "sk_test_mixed_up…"),
+        ("STRIPE_WEBHOOK_SECRET", "sk_live_mixed_up"),
+        ("STRIPE_WEBHOOK_SECRET", "rk_live_mixed_up"),
+        ("STRIPE_WEBHOOK_SECRET", "pk_live_mixed_up"),
+    ],
+)
+def test_keys_of_stripe_that_are_mixed_up_are_refused_and_not_repeated(
+    name: str, value: str
+) -> None:
+    sentence = refused(**{name: value})
+    assert sentence.startswith(f"{name} must be a text")
+    assert "mixed_up" not in sentence
+
+
+def test_plans_are_sold_when_stripe_can_be_asked_and_believed() -> None:
+    key, secret = {"STRIPE_SECRET_KEY": "rk_test_1"}, {"STRIPE_WEBHOOK_SECRET": "any text"}
+    assert read(Settings, {**key, **secret}).sells
+    for some in ({}, key, secret):
+        assert not read(Settings, some).sells
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "SECRET_KEY"])

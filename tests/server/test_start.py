@@ -46,6 +46,22 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_code_2(tmp_path: Path) ->
     assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr.splitlines()[-1]
 
 
+def test_a_shop_that_could_not_deliver_says_that_it_is_closed(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        closed = run(tmp_path, OPENREMBG_PORT=port, STRIPE_SECRET_KEY="sk_test_1")
+        opened = run(
+            tmp_path,
+            OPENREMBG_PORT=port,
+            STRIPE_SECRET_KEY="sk_test_1",
+            STRIPE_WEBHOOK_SECRET="whsec_1",
+        )
+    assert "STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET" in closed.stderr
+    assert "sk_test_1" not in closed.stderr
+    assert "STRIPE" not in opened.stderr
+
+
 def test_it_says_when_it_is_ready_and_ends_on_sigterm(tmp_path: Path) -> None:
     port = free_port()
     process = subprocess.Popen(

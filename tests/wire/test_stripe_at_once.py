@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from stripe_house import StripeHouse, ask, stripe_house, tell, tell_at_once, window
+from stripe_house import StripeHouse, ask, stripe_house, tell_at_once, window
 
 from fakes.stripe_events import MONTH_S, SHAPES, Event, Shape, Stripe
 from services import Service
@@ -95,15 +95,3 @@ def test_many_customers_at_once_do_not_hinder_each_other(
     house.admin("replay-stripe")
     assert {window(servers[1], ada)[2] for ada in members} == {True}
     house.admin("verify-ledger")
-
-
-def test_an_answer_takes_less_than_200_ms(house: StripeHouse, servers: list[Service]) -> None:
-    stripe, ada, start = Stripe(), house.member(), int(time.time()) - 60
-    tell(servers[0], ada.linked(stripe, created=start))
-    took = []
-    for number in range(30):
-        event = stripe.subscription_updated(ada.sub(start, start + MONTH_S), created=start + number)
-        began = time.monotonic()
-        assert tell(servers[0], event) == 200
-        took.append(time.monotonic() - began)
-    assert sorted(took)[len(took) // 2] < 0.2

@@ -13,6 +13,7 @@ import typer
 from openrembg.cli.admin_credits import grant, set_plan, take_back
 from openrembg.cli.admin_keys import create_key, create_token, list_keys, revoke_key
 from openrembg.cli.admin_ledger import rebuild_redis, verify_ledger
+from openrembg.cli.admin_links import complete_purchase, link_customer, unlink_customer
 from openrembg.cli.admin_packs import pack, packs
 from openrembg.cli.admin_plans import plan, plans
 from openrembg.cli.admin_stripe import replay_stripe, set_price
@@ -55,6 +56,9 @@ admin.command()(plan)
 admin.command()(packs)
 admin.command()(pack)
 admin.command()(set_price)
+admin.command()(link_customer)
+admin.command()(unlink_customer)
+admin.command()(complete_purchase)
 admin.command()(replay_stripe)
 admin.command()(verify_ledger)
 admin.command()(rebuild_redis)

@@ -24,11 +24,18 @@ PriceCents = Annotated[
 Currency = Annotated[
     str | None, typer.Option("--currency", metavar="EUR", help="Its currency, three letters.")
 ]
+NoPrice = Annotated[bool, typer.Option("--no-price", help="Show no price any more.")]
 
 
-def price_given(price_cents: str | None, currency: str | None) -> dict[str, Any]:
-    """Return what the options of a price say: the fields that they change."""
+def price_given(
+    price_cents: str | None, currency: str | None, *, without: bool = False
+) -> dict[str, Any]:
+    """Return what the options of a price say: the fields that they change. without: --no-price."""
     changes: dict[str, Any] = {}
+    if without and (price_cents is not None or currency is not None):
+        stop("Give either a price or --no-price.", USAGE)
+    if without:
+        return {"price_cents": None, "currency": ""}
     if price_cents is not None:
         changes["price_cents"] = whole(price_cents, "--price-cents", 0)
     if currency is not None:
@@ -42,6 +49,8 @@ def kept(model: type[AnOffer], label: str, changes: dict[str, Any]) -> AnOffer:
     """Make the offer with a label, or change it; leave with a sentence if that makes no sense."""
     from django.db import transaction
 
+    from openrembg.server.billing.offers import namesake
+
     what = model._meta.verbose_name
     with transaction.atomic():
         offer = model._default_manager.select_for_update().filter(label=label).first()
@@ -49,6 +58,9 @@ def kept(model: type[AnOffer], label: str, changes: dict[str, Any]) -> AnOffer:
             stop(f"There is no {what} '{label}' yet; --credits N makes it.", USAGE)
         if not changes:
             stop("Say what to change: --credits N, or another option.", USAGE)
+        other = namesake(label, model) if offer is None else None
+        if other is not None:
+            stop(f"{called(other)} has this label; a plan and a credit pack cannot share one.")
         offer = offer or model(label=label)
         for name, value in changes.items():
             setattr(offer, name, value)
@@ -75,3 +87,8 @@ def price_text(offer: "Offer") -> str:
     if offer.price_cents is None:
         return ""
     return money(offer.price_cents, offer.currency)
+
+
+def called(offer: "Offer") -> str:
+    """Return what a sentence begins with that is about an offer."""
+    return f"The {offer._meta.verbose_name} {shown(offer.label)}"

@@ -8,6 +8,7 @@ from openrembg.cli.admin_arguments import whole
 from openrembg.cli.admin_database import opened
 from openrembg.cli.admin_offers import (
     Currency,
+    NoPrice,
     PriceCents,
     kept,
     label_given,
@@ -37,9 +38,10 @@ def pack(
     ] = None,
     price_cents: PriceCents = None,
     currency: Currency = None,
+    no_price: NoPrice = False,
 ) -> None:
     """Make a pack of prepaid credits, or change one; what was bought stays as it was."""
-    changes: dict[str, Any] = price_given(price_cents, currency)
+    changes: dict[str, Any] = price_given(price_cents, currency, without=no_price)
     if credits_ is not None:
         changes["credits"] = whole(credits_, "--credits", 1)
     with opened():

@@ -8,6 +8,7 @@ from openrembg.cli.admin_arguments import line, whole
 from openrembg.cli.admin_database import opened
 from openrembg.cli.admin_offers import (
     Currency,
+    NoPrice,
     PriceCents,
     kept,
     label_given,
@@ -57,6 +58,7 @@ def plan(
     ] = None,
     price_cents: PriceCents = None,
     currency: Currency = None,
+    no_price: NoPrice = False,
     interval: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +69,7 @@ def plan(
     ] = None,
 ) -> None:
     """Make a plan, or change one; for billing periods that have begun, credits stay as they are."""
-    changes: dict[str, Any] = price_given(price_cents, currency)
+    changes: dict[str, Any] = price_given(price_cents, currency, without=no_price)
     if credits_ is not None:
         changes["credits"] = whole(credits_, "--credits", 0)
     if per_minute is not None:

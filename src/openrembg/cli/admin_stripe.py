@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openrembg.cli.admin_database import opened
-from openrembg.cli.admin_offers import label_given, price_text
+from openrembg.cli.admin_offers import called, label_given, price_text
 from openrembg.cli.terminal import USAGE, say, shown, stop
 
 if TYPE_CHECKING:
@@ -34,15 +34,19 @@ def set_price(
     if (price_id is None) != clear:
         stop("Give either a price at Stripe or --clear.", USAGE)
     with opened():
+        from openrembg.server.billing.offers import is_free
+
         offer = _find_offer(label_given(label))
         if price_id is None:
             _keep(offer, {"stripe_price_id": None})
-            say(f"{_called(offer)} cannot be bought any more.")
+            say(f"{called(offer)} cannot be bought any more.{_still_shown(offer)}")
             return
+        if is_free(offer):
+            stop(f"{called(offer)} is what everybody has for nothing; it cannot be sold.")
         wanted = _checked_id(price_id.strip(), offer)
         _keep(offer, {"stripe_price_id": wanted, **_told_by_stripe(offer, wanted)})
         price = price_text(offer)
-        say(f"{_called(offer)} is sold at {wanted}{f'; {price} is shown' if price else ''}.")
+        say(f"{called(offer)} is sold at {wanted}{f'; {price} is shown' if price else ''}.")
         _reprice(offer, wanted)
 
 
@@ -55,7 +59,7 @@ def replay_stripe() -> None:
 
         done = replay(timezone.now())
     for sentence in _found(done):
-        say(sentence)
+        typer.echo(sentence)
     if done.unreadable:
         named = ", ".join(done.unreadable[:MAX_NAMED])
         stop(f"{_count(len(done.unreadable), 'event')} cannot be read: {named}.")
@@ -67,9 +71,11 @@ def _found(done: "Replayed") -> Iterator[str]:
     yield f"{_count(done.events, 'event')} in the inbox{forgotten}."
     yield f"{_count(done.accounts, 'account')} compared, {done.changed} changed."
     if done.waiting_customers:
-        yield f"{_count(done.waiting_customers, 'customer')} of nobody: link them at /admin/."
+        customers = _count(done.waiting_customers, "customer")
+        yield f"{customers} of nobody: see /admin/ and link-customer."
     if done.waiting_purchases:
-        yield f"{_count(done.waiting_purchases, 'purchase')} without user or credits, see /admin/."
+        purchases = _count(done.waiting_purchases, "purchase")
+        yield f"{purchases} without user or credits: see /admin/ and complete-purchase."
     if done.unknown_prices:
         yield f"No plan has {', '.join(map(shown, done.unknown_prices))}: see set-price."
 
@@ -101,7 +107,7 @@ def _checked_id(price_id: str, offer: "Offer") -> str:
         stop(f"A price looks like price_1PbQyZ, and not like '{shown(price_id[:64])}'.", USAGE)
     seller = seller_of(price_id)
     if seller is not None and seller != offer:
-        stop(f"{_called(seller)} is sold at {price_id} already.")
+        stop(f"{called(seller)} is sold at {price_id} already.")
     return price_id
 
 
@@ -121,10 +127,22 @@ def _told_by_stripe(offer: "Offer", price_id: str) -> dict[str, Any]:
     except stripe_api.StripeAway:
         say("Warning: Stripe does not answer; the price was not looked at.")
         return {}
-    except stripe_api.StripeFailed:
+    except stripe_api.KeyUnknown:
+        stop("Stripe does not know STRIPE_SECRET_KEY; the price was not kept.")
+    except stripe_api.KeyRefused:
         say("Warning: Stripe does not let STRIPE_SECRET_KEY read prices; it was not looked at.")
         return {}
+    except stripe_api.StripeFailed as failure:
+        words = getattr(failure.__cause__, "user_message", None) or "it does not say why"
+        stop(f"Stripe does not tell of {price_id}, so it was not kept: {shown(str(words))}")
     return _fields(offer, price)
+
+
+def _still_shown(offer: "Offer") -> str:
+    from openrembg.server.billing.models import Plan
+
+    price, verb = price_text(offer), "plan" if isinstance(offer, Plan) else "pack"
+    return f" {price} is still shown; `{verb} --no-price` ends that." if price else ""
 
 
 @contextmanager
@@ -170,7 +188,3 @@ def _reprice(offer: "Offer", price_id: str) -> None:
 
     if isinstance(offer, Plan):
         say(f"{_count(reprice(price_id, timezone.now()), 'account')} changed.")
-
-
-def _called(offer: "Offer") -> str:
-    return f"The {offer._meta.verbose_name} {shown(offer.label)}"

@@ -67,8 +67,23 @@ def _facts(user: "User") -> dict[str, Any]:
         "prepaid": {"credits": balance.prepaid, "held": balance.prepaid_held},
         "month": _counts(month),
         "billing_period": None if period is None else _period(period, enforced),
+        **_stripe(user, now),
         "ledger": {"entries": balance.entries, "head": balance.head},
     }
+
+
+def _stripe(user: "User", now: dt.datetime) -> dict[str, Any]:
+    """Return whom Stripe knows and the subscription that counts; nothing for other users."""
+    from openrembg.server.billing.models import Customer
+    from openrembg.server.billing.subscriptions import live_subscription, status_of
+
+    customers = Customer.objects.filter(user=user).order_by("pk").values_list("pk", flat=True)
+    live = live_subscription(user.pk, now)
+    facts: dict[str, Any] = {"stripe_customers": list(customers)} if customers else {}
+    if live is not None:
+        about = live.subscription
+        facts["stripe_subscription"] = {"id": about.pk, "status": status_of(about)}
+    return facts
 
 
 def _window(user: "User", kind: str, start: int) -> "Window":
@@ -105,4 +120,6 @@ def _cell(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return shown(", ".join(value))
     return shown(str(value))

@@ -242,9 +242,33 @@ def _key(text: str) -> str:
 def _origins(text: str) -> tuple[str, ...]:
     origins = _words(text)
     for origin in origins:
-        if origin != "*" and urlsplit(_web_address(origin)).path:
-            raise ValueError(origin)
+        if origin != "*":
+            _origin(origin)
     return origins
+
+
+def _origin(text: str) -> str:
+    if urlsplit(_web_address(text)).path:
+        raise ValueError(text)
+    return _web_address(text)
+
+
+def text_but(*beginnings: str, in_ascii: bool = False) -> tuple[str, Callable[[str], object]]:
+    """Return the kind of a text that does not begin as other keys do.
+
+    Whoever mixes keys up is told of it when the server starts, not when somebody wants to pay.
+    in_ascii: printable, for it is sent in a header.
+    """
+
+    def parse(text: str) -> str:
+        if in_ascii and not (text.isascii() and text.isprintable()):
+            raise ValueError(text)
+        if text.startswith(beginnings):
+            raise ValueError(text)
+        return text
+
+    words = "text of printable ASCII characters" if in_ascii else "text"
+    return f"{words} that does not begin with {' or '.join(beginnings)}", parse
 
 
 TEXT = ("text", str)
@@ -253,6 +277,7 @@ HOSTS = ("comma-separated list of host names such as example.com, or *", _hosts)
 KEY = (f"secret text of at least {MIN_KEY_CHARS} characters", _key)
 NETWORKS = ("comma-separated list of networks such as 10.0.0.0/8", _networks)
 WEB_ADDRESS = ("web address that starts with http:// or https://", _web_address)
+ORIGIN = ("web address without a path such as https://example.com", _origin)
 ORIGINS = ("comma-separated list of origins such as https://example.com, or *", _origins)
 REDIS_ADDRESS = (
     "Redis address that starts with redis://, rediss:// or unix://",

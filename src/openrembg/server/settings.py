@@ -23,6 +23,7 @@ from openrembg.server.environment import (
     MAIL_ADDRESS,
     MAIL_SERVER,
     NETWORKS,
+    ORIGIN,
     ORIGINS,
     REDIS_ADDRESS,
     TEXT,
@@ -34,6 +35,7 @@ from openrembg.server.environment import (
     read,
     setting,
     sqlite,
+    text_but,
     whole,
 )
 from openrembg.server.observability.logs import logging_config
@@ -239,15 +241,16 @@ class Settings:
     )
     stripe_secret_key: str | None = setting(
         "STRIPE_SECRET_KEY",
-        TEXT,
+        text_but("pk_", "whsec_", in_ascii=True),
         None,
-        "The key of the Stripe account that plans and credits are sold through.",
+        "The key of the Stripe account that plans and credits are sold through; nothing is sold "
+        "without STRIPE_WEBHOOK_SECRET.",
         shown="none: nothing is sold, and the operator gives plans and credits",
         secret=True,
     )
     stripe_webhook_secret: str | None = setting(
         "STRIPE_WEBHOOK_SECRET",
-        TEXT,
+        text_but("pk_", "rk_", "sk_"),
         None,
         "The secret that Stripe signs events with for `/api/webhooks/stripe`.",
         shown="none: the address answers 404",
@@ -255,9 +258,9 @@ class Settings:
     )
     stripe_api_base: str = setting(
         "STRIPE_API_BASE",
-        WEB_ADDRESS,
+        ORIGIN,
         "https://api.stripe.com",
-        "Where Stripe's API is, without a path; another one is for tests.",
+        "Where Stripe's API is; another one is for tests.",
     )
     stripe_pages: tuple[str, ...] = setting(
         "STRIPE_PAGES",
@@ -308,6 +311,11 @@ class Settings:
     def database(self) -> dict[str, object]:
         """The database as Django wants to have it described."""
         return self.database_url or sqlite(self.data_dir / "openrembg.db")
+
+    @property
+    def sells(self) -> bool:
+        """Whether plans and credits are sold: whoever pays gets them by a signed event."""
+        return self.stripe_secret_key is not None and self.stripe_webhook_secret is not None
 
     @property
     def has_postgresql(self) -> bool:
@@ -481,8 +489,12 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 # Beside allauth's own: wrong passwords for one account, wherever they come from, and mails to an
-# address that somebody wants to change to.
-ACCOUNT_RATE_LIMITS = {"login_failed_anywhere": "50/h/key", "change_of_address": "1/3m/key"}
+# address that somebody wants to change to; and calls to Stripe, which may be slow.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed_anywhere": "50/h/key",
+    "change_of_address": "1/3m/key",
+    "stripe_page": "10/m/user",
+}
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 # Whoever has a session may not change the account's doors without the password once more.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True

@@ -1,5 +1,6 @@
 """Start the server as the settings describe it."""
 
+import logging
 import os
 import sys
 import threading
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Beside those that compute and those that wait: answers that need no slot.
 SPARE_THREADS = 8
 CANNOT_START = 2
+
+logger = logging.getLogger("openrembg.start")
 
 
 def run(host: str | None = None, port: int | None = None) -> int:
@@ -52,6 +55,7 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
     from openrembg.server.quota.redis_usage import publish
     from openrembg.server.service import service, workers
 
+    _warn(settings)
     tune_process()
     prepare()
     # Not before: this begins to load the model.
@@ -76,6 +80,14 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
     finally:
         for stop in stops:
             stop()
+
+
+def _warn(settings: "Settings") -> None:
+    if settings.stripe_secret_key is not None and not settings.sells:
+        logger.warning(
+            "Nothing is sold: STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET, so that "
+            "nobody would get what they pay for."
+        )
 
 
 def _say_ready(backend: "Backend", url: str, out: TextIO) -> None:

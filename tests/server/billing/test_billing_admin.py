@@ -12,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connections
 from django.test import Client, RequestFactory
+from django.utils.translation import override
 from pytest_django.fixtures import Settings as DjangoSettings
 from webhook_client import (
     NOW,
@@ -24,21 +25,25 @@ from webhook_client import (
     plan_of,
     plans,
     prepaid,
+    sold_at,
     told,
     whole,
 )
 
 from openrembg.server.accounts.models import User
+from openrembg.server.billing import linking
 from openrembg.server.billing.models import (
     BillingPeriod,
     Checkout,
     CreditPack,
     Customer,
     Plan,
+    PlanPrice,
     Reversal,
     StripeEvent,
     Subscription,
 )
+from openrembg.server.billing.replay import replay
 from openrembg.server.settings import Settings
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.time_machine(NOW, tick=True)]
@@ -106,8 +111,23 @@ def offer(model: str = "plan", **fields: object) -> dict[str, object]:
     return form | fields
 
 
+def prices(
+    *kept: str, added: tuple[str, ...] = (), deleted: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """Return the rows of a plan's form: prices that stand for it, and what is to be done."""
+    names = [*kept, *deleted, *added]
+    count = len(kept) + len(deleted)
+    form = {f"prices-{n}-price_id": name for n, name in enumerate(names)}
+    form |= {f"prices-{n}-DELETE": "on" for n, name in enumerate(names) if name in deleted}
+    return {**form, "prices-TOTAL_FORMS": len(names), "prices-INITIAL_FORMS": count}
+
+
 def change(client: Client, page: str, pk: object, **fields: object) -> Any:
     return client.post(f"/admin/billing/{page}/{pk}/change/", fields, follow=True)
+
+
+def stand_for(of: Plan) -> set[str]:
+    return set(PlanPrice.objects.filter(plan=of).values_list("pk", flat=True))
 
 
 def parked(name: str = "parked") -> Buyer:
@@ -140,7 +160,7 @@ def test_nobody_else_sees_or_changes_them(ada: Buyer, page: str) -> None:
     assert model._default_manager.filter(pk=row.pk).exists()
 
 
-@pytest.mark.parametrize("page", FACTS)
+@pytest.mark.parametrize("page", [name for name in FACTS if name != "customer"])
 def test_what_stripe_told_is_neither_added_nor_changed_nor_deleted(
     staff: Client, ada: Buyer, page: str
 ) -> None:
@@ -247,18 +267,48 @@ def test_offers_without_a_price_do_not_stand_in_each_other_s_way(staff: Client) 
         ({"stripe_price_id": "prod_1"}, "A price looks like price_1PbQyZ."),
         ({"stripe_price_id": "price_1 or so"}, "A price looks like price_1PbQyZ."),
         ({"stripe_price_id": "price_pro"}, "“Pro” is sold at this price already."),
-        ({"label": "Pro"}, "already exists"),
     ],
 )
 def test_an_offer_that_makes_no_sense_is_refused(
     staff: Client, fields: dict[str, object], said: str
 ) -> None:
     plans()
-    CreditPack.objects.create(label="Pro", credits=1)
     for page in ("plan", "creditpack"):
         form = offer(page, **fields)
         assert said in text(staff.post(f"/admin/billing/{page}/add/", form))
     assert not Plan.objects.filter(label="Gold").exists()
+
+
+@pytest.mark.parametrize(("page", "label"), [("plan", "Basic"), ("creditpack", "100 credits")])
+def test_two_of_a_kind_cannot_have_one_label(staff: Client, page: str, label: str) -> None:
+    plans()
+    form = offer(page, label=label)
+    assert "already exists" in text(staff.post(f"/admin/billing/{page}/add/", form))
+
+
+@pytest.mark.parametrize(("page", "label"), [("creditpack", "Basic"), ("plan", "100 credits")])
+def test_a_plan_and_a_pack_cannot_have_one_label(staff: Client, page: str, label: str) -> None:
+    plans()
+    form = offer(page, label=label)
+    seen = text(staff.post(f"/admin/billing/{page}/add/", form))
+    assert "A plan and a credit pack cannot have the same label." in seen
+
+
+def test_a_plan_that_shares_its_label_with_a_pack_since_long_is_changed(staff: Client) -> None:
+    made = plan("100 credits", 7)
+    change(staff, "plan", made.pk, **offer(label="100 credits", credits=8))
+    made.refresh_from_db()
+    assert made.credits == 8
+
+
+def test_the_free_plan_is_not_sold(staff: Client) -> None:
+    free = Plan.objects.get(label="Free")
+    form = offer(stripe_price_id="price_free")
+    said = "Everybody has this plan for nothing; it cannot be sold."
+    assert said in text(change(staff, "plan", free.pk, **form))
+    assert said in text(change(staff, "plan", free.pk, **offer() | prices(added=("price_free",))))
+    free.refresh_from_db()
+    assert (free.stripe_price_id, free.prices.count()) == (None, 0)
 
 
 def test_a_plan_may_keep_its_own_price(staff: Client) -> None:
@@ -283,6 +333,83 @@ def test_a_plan_that_is_saved_as_it_is_changes_no_account(staff: Client) -> None
     made = plan("Gold", 7, "price_gold")
     said = text(change(staff, "plan", made.pk, **offer(stripe_price_id="price_gold")))
     assert "changed." not in said.replace("was changed successfully", "")
+
+
+def test_a_price_that_stands_for_a_plan_is_added_and_who_pays_it_has_the_plan(
+    staff: Client,
+) -> None:
+    made, one = plan("Gold", 7, "price_gold"), buyer()
+    told(one.stripe.subscription_created(one.sub(price="price_eur"), created=THIRD))
+    form = offer(stripe_price_id="price_gold") | prices("price_gold", added=(" price_eur ",))
+    assert "1 account changed." in text(change(staff, "plan", made.pk, **form))
+    assert plan_of(one) == "Gold"
+    assert stand_for(made) == {"price_gold", "price_eur"}
+
+
+def test_a_former_price_is_deleted_and_the_history_names_it(staff: Client) -> None:
+    made = plan("Gold", 7, "price_old")
+    sold_at("Gold", "price_gold")
+    form = offer(stripe_price_id="price_gold") | prices("price_gold", deleted=("price_old",))
+    assert "was changed successfully" in text(change(staff, "plan", made.pk, **form))
+    assert stand_for(made) == {"price_gold"}
+    assert "price_old" in LogEntry.objects.get().get_change_message()
+
+
+def test_the_price_that_a_plan_is_sold_at_is_not_deleted(staff: Client) -> None:
+    made = plan("Gold", 7, "price_gold")
+    form = offer(stripe_price_id="price_gold") | prices(deleted=("price_gold",))
+    seen = text(change(staff, "plan", made.pk, **form))
+    assert "The plan is sold at price_gold; it cannot be deleted here." in seen
+    assert stand_for(made) == {"price_gold"}
+    form = offer() | prices(deleted=("price_gold",))
+    assert "was changed successfully" in text(change(staff, "plan", made.pk, **form))
+    assert stand_for(made) == set()
+
+
+@pytest.mark.parametrize("price", ["price_2", "", "price_pro"])
+def test_a_price_that_stands_for_a_plan_does_not_become_another(staff: Client, price: str) -> None:
+    plans()
+    made = plan("Gold", 7, "price_gold")
+    form = offer(stripe_price_id="price_gold") | prices(price)
+    seen = text(change(staff, "plan", made.pk, **form))
+    assert "A price does not change; delete it, and add another." in seen
+    assert 'value="price_gold" class="vTextField" maxlength="255" readonly' in text(
+        staff.get(f"/admin/billing/plan/{made.pk}/change/")
+    )
+    assert stand_for(made) == {"price_gold"}
+
+
+def test_a_price_that_is_deleted_by_two_operators_is_no_crash(staff: Client) -> None:
+    made = plan("Gold", 7, "price_gold")
+    form = offer(stripe_price_id="price_gold") | prices("price_gold", deleted=("price_old",))
+    assert "was changed successfully" in text(change(staff, "plan", made.pk, **form))
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("prod_1", "A price looks like price_1PbQyZ."),
+        ("price_1 or so", "A price looks like price_1PbQyZ."),
+        ("price_pack", "“100 credits” is sold at this price already."),
+        ("price_pro", "“Pro” is sold at this price already."),
+        ("price_former", "This price stands for the plan “Pro” already."),
+        ("price_gold", "This price stands for the plan “Gold” already."),
+    ],
+)
+def test_a_price_that_is_something_else_already_does_not_stand_for_a_plan(
+    staff: Client, price: str, said: str
+) -> None:
+    plans()
+    sold_at("Pro", "price_former")
+    sold_at("Pro", "price_pro")
+    CreditPack.objects.filter(label="100 credits").update(stripe_price_id="price_pack")
+    made = plan("Gold", 7, "price_gold")
+    form = offer(stripe_price_id="price_gold") | prices("price_gold", added=(price,))
+    assert said in text(change(staff, "plan", made.pk, **form))
+    assert stand_for(made) == {"price_gold"}
+    if price != "price_gold":
+        form = offer(label="New") | prices(added=(price,))
+        assert said in text(staff.post("/admin/billing/plan/add/", form))
 
 
 def test_prices_are_given_while_events_come(staff: Client) -> None:
@@ -345,10 +472,79 @@ def test_a_customer_is_not_linked_to_nobody(staff: Client, owner: str) -> None:
 
 def test_a_customer_who_is_somebody_is_not_linked_again(staff: Client, ada: Buyer) -> None:
     other = buyer(linked=False)
-    form = {"owner": other.who.user.email}
-    answer = staff.post(f"/admin/billing/customer/{ada.customer}/change/", form)
-    assert answer.status_code == 403
+    answer = change(staff, "customer", ada.customer, owner=other.who.user.email)
+    assert "errorlist" in text(answer)
     assert Customer.objects.get(pk=ada.customer).user == ada.who.user
+
+
+def test_a_customer_who_was_linked_by_mistake_is_nobodys_again(staff: Client, ada: Buyer) -> None:
+    assert (plan_of(ada), prepaid(ada)) == ("Pro", 50)
+    seen = text(staff.get(f"/admin/billing/customer/{ada.customer}/change/"))
+    assert "Credits that were bought stay." in seen
+    assert "errorlist" in text(change(staff, "customer", ada.customer))
+    assert plan_of(ada) == "Pro"
+    change(staff, "customer", ada.customer, unlink="on")
+    assert Customer.objects.get(pk=ada.customer).user is None
+    assert (plan_of(ada), prepaid(ada)) == ("Free", 50)
+    entry = LogEntry.objects.get()
+    assert (entry.user.email, ada.who.user.email in entry.change_message) == (
+        "op@example.com",
+        True,
+    )
+    other = buyer(linked=False)
+    change(staff, "customer", ada.customer, owner=other.who.user.email)
+    assert (plan_of(other), prepaid(other)) == ("Pro", 0)
+    whole()
+
+
+def test_what_came_with_a_wrong_link_goes_with_it_and_a_replay_does_not_bring_it_back() -> None:
+    one = parked()
+    of_customer: dict[str, Any] = {
+        "customer": one.customer,
+        "reference": None,
+        "email": "x@example.com",
+    }
+    told(
+        one.stripe.checkout_completed(
+            one.named("cs_sub"), created=THIRD, mode="subscription", **of_customer
+        ),
+        one.bought(None, **of_customer),
+    )
+    linking.link(one.customer, one.id)
+    assert Checkout.objects.filter(user=one.id).count() == 2
+    assert linking.unlink(one.customer) == one.id
+    assert not Checkout.objects.filter(user=one.id).exists()
+    replay(NOW)
+    assert Customer.objects.get().user is None
+    assert plan_of(one) == "Free"
+    linking.link(one.customer, one.id)
+    assert plan_of(one) == "Pro"
+    whole()
+
+
+def test_a_purchase_that_an_operator_gave_somebody_does_not_give_them_the_customer() -> None:
+    one = parked()
+    told(one.bought(None, customer=one.customer, reference=None, email="x@example.com"))
+    linking.complete(one.named("cs"), one.id, 50)
+    linking.claim(one.named("cs"), NOW)
+    assert Customer.objects.get().user is None
+    assert (plan_of(one), prepaid(one)) == ("Free", 50)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_customer_of_nobody_is_not_unlinked(known: bool) -> None:
+    one = parked() if known else buyer(linked=False)
+    with pytest.raises(linking.CannotLink, match=one.customer):
+        linking.unlink(one.customer)
+
+
+def test_what_cannot_be_done_is_said_in_the_operators_language() -> None:
+    one = parked()
+    told(one.bought("100", reference=None, email="x@example.com"))
+    linking.complete(one.named("cs"), one.id, 100)
+    other = buyer(linked=False)
+    with override("ja"), pytest.raises(linking.CannotLink, match="別の人のものです"):
+        linking.complete(one.named("cs"), other.id, 100)
 
 
 def test_a_customer_that_is_not_there_is_no_crash(staff: Client) -> None:
@@ -454,6 +650,66 @@ def test_an_old_period_and_a_subscription_that_is_over_wait_for_nobody(staff: Cl
         other.stripe.subscription_deleted(gone, created=THIRD + 1),
     )
     assert "?waiting=yes" not in text(staff.get("/admin/"))
+
+
+def waiting_events(client: Client) -> int:
+    seen = text(client.get("/admin/billing/stripeevent/?waiting=yes"))
+    return seen.count('name="_selected_action"') or seen.count('class="field-event_id"')
+
+
+def test_an_event_waits_until_the_price_has_a_plan_or_the_subscription_is_over(
+    staff: Client,
+) -> None:
+    one, other = buyer(), buyer()
+    told(
+        one.stripe.subscription_created(one.sub(price="price_new"), created=THIRD),
+        other.stripe.subscription_created(other.sub(price="price_gone"), created=THIRD),
+    )
+    assert waiting_events(staff) == 2
+    change(staff, "plan", plan("Gold", 7).pk, **offer(stripe_price_id="price_new"))
+    assert waiting_events(staff) == 1
+    gone = other.sub(price="price_gone")
+    told(other.stripe.subscription_deleted(gone, created=THIRD + 1))
+    assert waiting_events(staff) == 0
+
+
+def test_an_event_waits_until_its_purchase_is_complete(staff: Client) -> None:
+    one, nobodys = buyer(), buyer(linked=False)
+    told(one.bought(None), nobodys.bought("100", reference=None, email="x@example.com"))
+    assert waiting_events(staff) == 2
+    change(staff, "checkout", one.named("cs"), brings=50)
+    assert waiting_events(staff) == 1
+    change(staff, "checkout", nobodys.named("cs"), owner=nobodys.who.user.email)
+    assert waiting_events(staff) == 0
+
+
+def test_an_event_waits_until_its_customer_is_linked(staff: Client) -> None:
+    one = parked()
+    told(one.bought(customer=one.customer, reference=None, email="x@example.com"))
+    assert waiting_events(staff) == 1
+    linking.link(one.customer, one.id)
+    assert waiting_events(staff) == 0
+    assert prepaid(one) == 100
+
+
+def test_an_event_that_cannot_be_read_waits_though_all_else_is_settled(
+    staff: Client, ada: Buyer
+) -> None:
+    event = ada.stripe.subscription_updated(ada.sub(price="price_pro"), created=THIRD + 1)
+    event["data"]["object"]["customer"] = None
+    told(event)
+    assert waiting_events(staff) == 1
+    assert event["id"] in text(staff.get("/admin/billing/stripeevent/?waiting=yes"))
+
+
+def test_events_of_deleted_accounts_wait_for_nobody_unless_they_go_on_paying(
+    staff: Client, ada: Buyer
+) -> None:
+    notes = ("This invoice.paid cannot be read.", "A deleted account goes on paying.")
+    for pk, note in zip(StripeEvent.objects.values_list("pk", flat=True), notes, strict=False):
+        StripeEvent.objects.filter(pk=pk).update(note=note, payload="")
+    assert waiting_events(staff) == 1
+    assert notes[1] in text(staff.get("/admin/billing/stripeevent/?waiting=yes"))
 
 
 def test_events_with_a_note_are_listed_alone(staff: Client, ada: Buyer) -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.stripe_events import SHAPES, Item, Shape, Stripe, Subscribed
@@ -193,6 +193,7 @@ NESTED = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(TYPES), st.dictionaries(NAMES, NESTED, max_size=12))
 def test_nonsense_is_unreadable_at_worst(kind: str, about: dict[str, Any]) -> None:
     try:

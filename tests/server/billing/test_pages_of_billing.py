@@ -1,6 +1,7 @@
 """The page of plans and credits: what it shows, and where its buttons lead."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,7 +23,9 @@ from openrembg.server.billing.models import (
     Plan,
     Subscription,
 )
+from openrembg.server.billing.pages import SAME_FORM_S
 from openrembg.server.billing.templatetags.billing_text import moment
+from openrembg.server.quota.ledger import set_plan
 from openrembg.server.quota.models import Balance
 from people import Person, person
 
@@ -105,12 +108,29 @@ def test_without_a_key_nothing_is_sold(shop: FakeStripe, furnish: Any, ada: Pers
     assert shop.calls == []
 
 
+def test_without_the_webhook_s_secret_nothing_is_sold(
+    stripe: FakeStripe, furnish: Any, ada: Person
+) -> None:
+    """Whoever paid would get nothing: no event would be believed."""
+    opened(stripe, furnish, stripe_webhook_secret=None)
+    browser = browser_of(ada)
+    page = browser.get(PAGE)
+    assert forms(page) == []
+    assert "Nothing is sold here" in shown(page)
+    assert "not sold here any more" in after(browser, _sent(browser, f"packs/{pack_id()}/buy"))
+    assert stripe.calls == []
+
+
 def _sent(browser: Client, action: str) -> Any:
     """Send a form that the page does not have."""
-    token = browser.get("/en/account/").content.decode()
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]*)"', token)
+    return browser.post(f"{PAGE}{action}", _token(browser))
+
+
+def _token(browser: Client) -> dict[str, str]:
+    page = browser.get("/en/account/").content.decode()
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]*)"', page)
     assert found is not None
-    return browser.post(f"{PAGE}{action}", {"csrfmiddlewaretoken": found[1]})
+    return {"csrfmiddlewaretoken": found[1]}
 
 
 @pytest.mark.parametrize("language", ["en", "fa", "id", "ja", "ko"])
@@ -251,7 +271,65 @@ def test_the_public_address_is_where_stripe_leads_back(
     assert form["cancel_url"] == "https://cutouts.example/en/account/billing/cancelled"
 
 
-def test_a_double_click_opens_one_session(shop: FakeStripe, ada: Person) -> None:
+def test_stripe_leads_back_to_no_host_that_nobody_named(
+    shop: FakeStripe, settings: Any, ada: Person
+) -> None:
+    """Whoever sends the form may write any Host header."""
+    settings.ALLOWED_HOSTS = ["*"]
+    browser = Client()
+    browser.force_login(ada.user)
+    for host, site in (
+        ("evil.example", "http://127.0.0.1:8000"),
+        ("localhost:8001", "http://localhost:8001"),
+    ):
+        browser.post(f"{PAGE}packs/{pack_id()}/buy", headers={"Host": host})
+        form = shop.calls[-1].form
+        assert form["success_url"].startswith(f"{site}{PAGE}success?")
+        assert form["cancel_url"] == f"{site}{PAGE}cancelled"
+    subscribed(shop, browser_of(ada))
+    browser.post(f"{PAGE}portal", headers={"Host": "evil.example"})
+    assert shop.calls[-1].form["return_url"] == f"http://127.0.0.1:8000{PAGE}"
+
+
+def test_the_same_page_sells_again_what_was_bought_on_it(shop: FakeStripe, ada: Person) -> None:
+    browser = browser_of(ada)
+    found = set()
+    for _ in range(3):
+        answer = press(browser, f"packs/{pack_id()}/buy", ticket="one")
+        found.add(pay(shop, answer.headers["Location"]))
+        tell(shop)
+    assert len(found) == 3
+    assert Balance.objects.get(pk=ada.user.pk).prepaid == 300
+
+
+def test_a_page_that_stays_open_leads_to_a_fresh_session(
+    shop: FakeStripe, ada: Person, time_machine: TimeMachineFixture
+) -> None:
+    """Of the one that was opened at first nobody may have told, and it may be paid or expired."""
+    browser = browser_of(ada)
+    first = press(browser, f"packs/{pack_id()}/buy", ticket="one")
+    time_machine.move_to(time.time() + SAME_FORM_S)
+    later = press(browser, f"packs/{pack_id()}/buy", ticket="one")
+    assert later.headers["Location"] != first.headers["Location"]
+
+
+def test_somebody_who_clicks_and_clicks_is_told_to_wait(shop: FakeStripe, ada: Person) -> None:
+    browser = browser_of(ada)
+    opened_ones = [press(browser, f"packs/{pack_id()}/buy").status_code for _ in range(10)]
+    assert opened_ones == [303] * 10
+    answer = press(browser, f"plans/{plan_id('Basic-1000')}/buy")
+    assert "too often. Try again in a minute." in after(browser, answer)
+    Customer.objects.create(customer_id="cus_1", user=ada.user)
+    assert "too often" in after(browser, press(browser, "portal"))
+    assert len(shop.calls) == 10
+    other = browser_of(person("bob@example.com"))
+    assert press(other, f"packs/{pack_id()}/buy").status_code == 303
+
+
+def test_a_double_click_opens_one_session(
+    shop: FakeStripe, ada: Person, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(1_800_000_000 // SAME_FORM_S * SAME_FORM_S)
     browser = browser_of(ada)
     text = browser.get(PAGE).content.decode()
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
@@ -345,6 +423,51 @@ def test_a_failed_payment_is_said_clearly(shop: FakeStripe, ada: Person) -> None
     assert "Payment failed, and your plan has ended." in shown(browser.get(PAGE))
     answer = press(browser, f"plans/{plan_id('Pro-5000')}/buy")
     assert answer.headers["Location"].startswith(f"{shop.url}/portal/")
+
+
+def test_several_subscriptions_are_told_apart_and_warned_of(shop: FakeStripe, ada: Person) -> None:
+    browser = browser_of(ada)
+    tab = press(browser, f"plans/{plan_id('Pro-5000')}/buy").headers["Location"]
+    subscribed(shop, browser)
+    assert "several" not in shown(browser.get(PAGE))
+    pay(shop, tab)
+    tell(shop)
+    text = shown(browser.get(PAGE))
+    assert "Plan Pro-5000" in text
+    assert "Basic-1000 : Renews on" in text
+    assert "Pro-5000 : Renews on" in text
+    assert "only the one with the most credits counts. Cancel the others." in text
+    # Two tabs of somebody whom Stripe did not know: two customers, each with a portal.
+    for one in Subscription.objects.filter(customer__user=ada.user):
+        browser.post(f"{PAGE}portal", {**_token(browser), "subscription": one.pk})
+        assert shop.calls[-1].form["customer"] == one.customer_id
+    assert forms(browser.get(PAGE)).count(f"{PAGE}portal") == 2
+
+
+def test_nobody_gets_to_another_s_portal(shop: FakeStripe, ada: Person) -> None:
+    name = subscribed(shop, browser_of(ada))
+    eve = browser_of(person("eve@example.com"))
+    answer = eve.post(f"{PAGE}portal", {**_token(eve), "subscription": name})
+    assert "nothing yet" in after(eve, answer)
+    mine = subscribed(shop, eve)
+    eve.post(f"{PAGE}portal", {**_token(eve), "subscription": name})
+    assert shop.calls[-1].form["customer"] == Subscription.objects.get(pk=mine).customer_id
+
+
+def test_a_plan_that_was_given_is_not_taken_without_a_warning(
+    shop: FakeStripe, furnish: Any, ada: Person
+) -> None:
+    browser = browser_of(ada)
+    warning = "Your present plan was given to you; a subscription replaces it."
+    assert warning not in shown(browser.get(PAGE))
+    set_plan(ada.user.pk, Plan.objects.get(label="Pro-5000"))
+    assert warning in shown(browser.get(PAGE))
+    subscribed(shop, browser)
+    assert warning not in shown(browser.get(PAGE))
+    furnish()
+    bob = person("bob@example.com")
+    set_plan(bob.user.pk, Plan.objects.get(label="Pro-5000"))
+    assert warning not in shown(browser_of(bob).get(PAGE)), "nothing could replace it"
 
 
 def test_a_first_payment_that_never_came_stops_nobody(shop: FakeStripe, ada: Person) -> None:

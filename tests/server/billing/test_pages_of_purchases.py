@@ -8,7 +8,7 @@ import pytest
 from shop import PAGE, browser_of, opened, pack_id, pay, plan_id, press, shown, tell
 
 from fakes.stripe_server import FakeStripe
-from openrembg.server.billing.models import Checkout, PlanPrice
+from openrembg.server.billing.models import Checkout, Plan, PlanPrice
 from openrembg.server.billing.purchases import purchase
 from people import Person, person
 
@@ -96,6 +96,7 @@ def test_a_payment_without_credits_waits_for_the_operator(shop: FakeStripe, ada:
 
 def test_a_plan_that_nobody_knows_waits_for_the_operator(shop: FakeStripe, ada: Person) -> None:
     session = subscribed(shop, ada)
+    Plan.objects.update(stripe_price_id=None)
     PlanPrice.objects.all().delete()
     tell(shop)
     assert "has been told" in page(ada, session)
@@ -108,6 +109,26 @@ def test_a_subscription_that_has_ended_since_is_said(shop: FakeStripe, ada: Pers
     shop.happened(events)
     tell(shop)
     assert "This subscription has ended." in page(ada, session)
+
+
+def test_a_plan_beside_a_larger_one_is_named_as_it_was_bought(
+    shop: FakeStripe, ada: Person
+) -> None:
+    tabs = [
+        press(browser_of(ada), f"plans/{plan_id(label)}/buy").headers["Location"]
+        for label in ("Pro-5000", "Basic-1000")
+    ]
+    large, small = (pay(shop, tab) for tab in tabs)
+    tell(shop)
+    assert "Your plan is now Pro-5000 ." in page(ada, large)
+    text = page(ada, small)
+    assert "You have subscribed to Basic-1000 ." in text
+    assert "cancel one of the two" in text
+    _, events = shop.account.cancel(shop.account.sessions[small].subscription)
+    shop.happened(events)
+    tell(shop)
+    assert "This subscription has ended." in page(ada, small)
+    assert "Your plan is now Pro-5000 ." in page(ada, large)
 
 
 def test_another_s_session_is_as_unknown_as_none(shop: FakeStripe, ada: Person) -> None:

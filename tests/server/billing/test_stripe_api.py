@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from openrembg.server.billing import stripe_api
 from openrembg.server.billing.models import CreditPack, Plan
 from openrembg.server.billing.stripe_api import (
     KeyRefused,
+    KeyUnknown,
     NoSuchPrice,
     Price,
     StripeAway,
@@ -77,6 +79,7 @@ def test_the_machine_is_not_described(stripe: FakeStripe) -> None:
         (500, StripeAway),
         (502, StripeAway),
         (429, StripeAway),
+        (401, KeyUnknown),
         (403, KeyRefused),
         (402, StripeRefused),
     ],
@@ -87,6 +90,7 @@ def test_every_status_has_a_sentence(
     stripe.faults.status, stripe.faults.text = status, '{"error": {"message": "no", "type": "x"}}'
     with pytest.raises(failure) as caught:
         stripe_api.price("price_1")
+    assert type(caught.value) is failure
     assert str(caught.value).endswith(".")
 
 
@@ -111,16 +115,59 @@ def test_the_log_has_details_and_no_secret_or_address(
     assert [field["words"] for field in fields] == ["Invalid: …", ""]
 
 
+def test_the_log_holds_no_commands_for_a_terminal(
+    stripe: FakeStripe, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = "No \x1b[2Jsuch\x9b31m price\r\n\u202eecirp"
+    error = {"message": words, "type": "invalid_request_error", "param": "a\x1bb", "code": "\x07c"}
+    stripe.faults.status, stripe.faults.text = 400, json.dumps({"error": error})
+    with pytest.raises(StripeRefused):
+        stripe_api.price("price_1")
+    [fields] = [record.fields for record in caplog.records if record.name == "openrembg.billing"]  # type: ignore[attr-defined]
+    assert all(str(value).isprintable() for value in fields.values())
+    assert (fields["param"], fields["code"]) == ("a b", " c")
+    assert fields["words"].startswith("No  [2Jsuch 31m price")
+
+
 def test_an_answer_that_is_late_is_waited_for_and_asked_for_once_more(
     database: object, stripe: FakeStripe, furnish: Any
 ) -> None:
     opened(stripe, furnish)
-    stripe.faults.pauses_s.append(stripe_api.TIMEOUT_S[1] + 0.5)
+    stripe.faults.pauses_s.append(stripe_api.TIMEOUT_S[1] + 0.2)
     began = time.monotonic()
     url = stripe_api.open_checkout(person().user, CreditPack.objects.get(pk=pack_id()), URLS, "t")
     assert url.startswith(f"{stripe.url}/pay/")
     assert time.monotonic() - began < 2 * stripe_api.TIMEOUT_S[1]
     assert len(stripe.account.sessions) == 1, "with the same Idempotency-Key"
+
+
+def test_a_stripe_that_never_answers_is_given_up_after_ten_seconds(
+    database: object, stripe: FakeStripe, furnish: Any
+) -> None:
+    opened(stripe, furnish)
+    stripe.faults.hangs.set()
+    began = time.monotonic()
+    with pytest.raises(StripeAway):
+        stripe_api.open_checkout(person().user, CreditPack.objects.get(pk=pack_id()), URLS, "t")
+    assert time.monotonic() - began < 10
+    assert len(stripe.calls) == 2, "asked once more"
+
+
+def test_so_many_wait_for_a_slow_stripe_and_the_next_are_told_at_once(stripe: FakeStripe) -> None:
+    stripe.account.sells("price_1", 900)
+    stripe.faults.hangs.set()
+    with ThreadPoolExecutor(stripe_api.AT_ONCE) as waiting:
+        prices = [waiting.submit(stripe_api.price, "price_1") for _ in range(stripe_api.AT_ONCE)]
+        while len(stripe.calls) < stripe_api.AT_ONCE:
+            time.sleep(0.01)
+        began = time.monotonic()
+        with pytest.raises(StripeAway):
+            stripe_api.price("price_1")
+        assert time.monotonic() - began < 0.5
+        stripe.faults.hangs.clear()
+        assert {price.result().amount for price in prices} == {900}
+    for _ in range(stripe_api.AT_ONCE + 1):
+        assert stripe_api.price("price_1").amount == 900
 
 
 def test_a_subscription_that_is_gone_is_cancelled_already(stripe: FakeStripe) -> None:

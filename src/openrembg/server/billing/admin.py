@@ -14,9 +14,15 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from openrembg.server.billing import stripe_admin
-from openrembg.server.billing.models import FREE, CreditPack, Offer, Plan, PlanPrice
+from openrembg.server.billing.models import CreditPack, Offer, Plan, PlanPrice
 from openrembg.server.billing.money import money
-from openrembg.server.billing.offers import is_price_id, seller_of
+from openrembg.server.billing.offers import (
+    is_free,
+    is_price_id,
+    namesake,
+    seller_of,
+    stood_for,
+)
 from openrembg.server.billing.subscriptions import reprice
 from openrembg.server.web.operators import RowAdmin
 
@@ -25,14 +31,24 @@ __all__ = ("CreditPackAdmin", "PlanAdmin", "stripe_admin")
 
 if TYPE_CHECKING:  # Django's own class takes no parameters.
     OfferForm = forms.ModelForm[Offer]
+    PriceForm = forms.ModelForm[PlanPrice]
+    PriceForms = forms.BaseInlineFormSet[PlanPrice, Plan, forms.ModelForm[PlanPrice]]
     PriceRows = admin.TabularInline[PlanPrice, Plan]
 else:
-    OfferForm = forms.ModelForm
+    OfferForm = PriceForm = forms.ModelForm
+    PriceForms = forms.BaseInlineFormSet
     PriceRows = admin.TabularInline
 
 
 class PricedForm(OfferForm):
     """An offer with its price."""
+
+    def clean_label(self) -> str:
+        """Return the label, which no offer of the other kind has. Raises ValidationError."""
+        label = str(self.cleaned_data["label"])
+        if "label" in self.changed_data and namesake(label, type(self.instance)):
+            raise ValidationError(_("A plan and a credit pack cannot have the same label."))
+        return label
 
     def clean_currency(self) -> str:
         """Return three capital letters, or none. Raises ValidationError."""
@@ -46,12 +62,7 @@ class PricedForm(OfferForm):
         price_id = (self.cleaned_data["stripe_price_id"] or "").strip()
         if not price_id:
             return None
-        if not is_price_id(price_id):
-            raise ValidationError(_("A price looks like price_1PbQyZ."))
-        seller = seller_of(price_id)
-        if seller is not None and seller != self.instance:
-            said = gettext("“%(label)s” is sold at this price already.")
-            raise ValidationError(said % {"label": seller.label})
+        _check_price(price_id, self.instance)
         return price_id
 
     def clean(self) -> dict[str, Any]:
@@ -76,10 +87,55 @@ class OfferAdmin(RowAdmin):
         return None if offer.price_cents is None else money(offer.price_cents, offer.currency)
 
 
+class PlanPriceForm(PriceForm):
+    """One price that stands for a plan: it is added or deleted, and never changed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            # Sent all the same: it says which row is meant.
+            self.fields["price_id"].widget.attrs["readonly"] = True
+
+    def clean_price_id(self) -> str:
+        """Return a price that stands for nothing else. Raises ValidationError."""
+        price_id = str(self.cleaned_data["price_id"])
+        if not self.instance._state.adding:
+            return price_id
+        _check_price(price_id, Plan.objects.filter(pk=self.instance.plan_id).first())
+        had = stood_for(price_id)
+        if had is not None:
+            said = gettext("This price stands for the plan “%(label)s” already.")
+            raise ValidationError(said % {"label": had.label})
+        return price_id
+
+
+class PlanPriceForms(PriceForms):
+    """All prices that stand for a plan; the one that it is sold at is among them."""
+
+    def clean(self) -> None:
+        """Refuse to change a price, or to delete that of Checkout. Raises ValidationError."""
+        super().clean()
+        deleted = self.deleted_forms
+        kept = [form for form in self.initial_forms if form not in deleted]
+        if any(form.instance._state.adding for form in kept):
+            said = gettext("A price does not change; delete it, and add another.")
+            raise ValidationError(said)
+        if any(form.instance.pk == self.instance.stripe_price_id for form in deleted):
+            said = gettext("The plan is sold at %(price)s; it cannot be deleted here.")
+            raise ValidationError(said % {"price": self.instance.stripe_price_id})
+
+    def delete_existing(self, obj: Any, commit: bool = True) -> None:
+        """Delete a price, and leave the object its name for the history."""
+        if commit:
+            PlanPrice.objects.filter(pk=obj.pk).delete()
+
+
 class PlanPriceInline(PriceRows):
     """The prices that stand for a plan."""
 
     model = PlanPrice
+    form = PlanPriceForm
+    formset = PlanPriceForms
     extra = 0
 
 
@@ -108,11 +164,11 @@ class PlanAdmin(OfferAdmin):
         obj: Model | None = None,
     ) -> tuple[str, ...]:
         """Return what may not be changed."""
-        return ("label",) if _is_free(obj) else ()
+        return ("label",) if is_free(obj) else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether a plan may be deleted; one that somebody has is kept by the database."""
-        return not _is_free(obj) and super().has_delete_permission(request, obj)
+        return not is_free(obj) and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Keep the plan; those who pay a price that is new to it get it, once that is kept."""
@@ -140,5 +196,13 @@ class CreditPackAdmin(OfferAdmin):
     list_display = ("label", "credits", "price", "stripe_price_id")
 
 
-def _is_free(plan: Model | None) -> bool:
-    return isinstance(plan, Plan) and plan.label == FREE
+def _check_price(price_id: str, offer: Offer | None) -> None:
+    """Refuse a price of Stripe's that an offer cannot be sold at. Raises ValidationError."""
+    if is_free(offer):
+        raise ValidationError(_("Everybody has this plan for nothing; it cannot be sold."))
+    if not is_price_id(price_id):
+        raise ValidationError(_("A price looks like price_1PbQyZ."))
+    seller = seller_of(price_id)
+    if seller is not None and seller != offer:
+        said = gettext("“%(label)s” is sold at this price already.")
+        raise ValidationError(said % {"label": seller.label})

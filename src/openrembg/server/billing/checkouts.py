@@ -30,7 +30,7 @@ def merge_session(told: SessionTold, created: int) -> list[Checkout]:
     if checkout.user_id is None:
         checkout.user_id = buyer(checkout, customer)
     checkout.save()
-    if customer is None or customer.user_id is not None or checkout.user_id is None:
+    if customer is None or customer.user_id is not None or not tells_buyer(checkout):
         return [checkout]
     return [checkout, *adopt(customer, checkout.user_id)]
 
@@ -52,7 +52,12 @@ def buyer(checkout: Checkout, customer: Customer | None) -> int | None:
     return user_named(checkout.reference) or linked or user_at(checkout.email)
 
 
-def adopt(customer: Customer, user_id: int) -> list[Checkout]:
+def tells_buyer(checkout: Checkout) -> bool:
+    """Whether a purchase tells by itself whose it is, as it is: no operator had to say so."""
+    return checkout.user_id is not None and buyer(checkout, None) == checkout.user_id
+
+
+def adopt(customer: Customer, user_id: int | None) -> list[Checkout]:
     """Make a locked customer a user's, and return the purchases that had waited for that."""
     customer.user_id = user_id
     customer.save(update_fields=("user",))

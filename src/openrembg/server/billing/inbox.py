@@ -23,6 +23,7 @@ from openrembg.server.billing.events import (
     payment_of,
 )
 from openrembg.server.billing.models import BillingPeriod, Checkout, Payment, StripeEvent
+from openrembg.server.billing.waiting import DELETED, NO_PERIOD, NO_PLAN, NOBODY, PURCHASE
 from openrembg.server.errors import AccountGone
 from openrembg.server.quota import ledger
 
@@ -133,9 +134,9 @@ def _about_deleted(event: Event) -> str:
         return ""
     match fact:
         case SubscriptionTold() if fact.status not in subscriptions.OVER:
-            return f"A deleted account has the subscription {fact.subscription_id}: cancel it."
+            return f"{DELETED} has the subscription {fact.subscription_id}: cancel it."
         case SessionTold() if fact.is_paid and fact.mode == "payment":
-            return f"A deleted account paid for {fact.session_id}: refund it."
+            return f"{DELETED} paid for {fact.session_id}: refund it."
     return ""
 
 
@@ -150,16 +151,16 @@ def _only(user_id: int | None) -> set[int]:
 
 def _about_period(period: BillingPeriod | None) -> str:
     if period is None:
-        return "The subscription has no period."
+        return NO_PERIOD
     if period.plan_id is None:
-        return f"No plan has the price {' or '.join(period.prices.split()) or '(none)'}."
+        return f"{NO_PLAN}{' or '.join(period.prices.split()) or '(none)'}."
     return ""
 
 
 def _about_purchases(purchases: Iterable[Checkout]) -> str:
     for purchase in purchases:
         if purchase.mode == "payment" and purchase.credits is None:
-            return f"The purchase {purchase.pk} does not say how many credits it brings."
+            return f"{PURCHASE}{purchase.pk} does not say how many credits it brings."
         if purchase.user_id is None:
-            return f"It is not known whose the purchase {purchase.pk} is."
+            return f"{NOBODY}{purchase.pk} is."
     return ""

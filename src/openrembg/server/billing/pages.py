@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from allauth.account.models import EmailAddress
+from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,11 +21,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from openrembg.server.accounts.mail import site_address
 from openrembg.server.accounts.models import User
 from openrembg.server.accounts.once import MAX_CHARS, fresh_ticket
 from openrembg.server.billing import stripe_api
 from openrembg.server.billing.intervals import following
 from openrembg.server.billing.models import (
+    FREE,
     BillingPeriod,
     Checkout,
     CreditPack,
@@ -34,7 +37,12 @@ from openrembg.server.billing.models import (
 from openrembg.server.billing.money import money, number
 from openrembg.server.billing.purchases import purchase
 from openrembg.server.billing.running import begun, customer_of, running
-from openrembg.server.billing.subscriptions import ACTIVE, status_of
+from openrembg.server.billing.subscriptions import (
+    ACTIVE,
+    granted_plans,
+    live_subscriptions,
+    status_of,
+)
 from openrembg.server.quota.cycles import BillingCycle, present_cycle
 from openrembg.server.quota.usage import Usage, usage_of
 from openrembg.server.quota.windows import Period, unix
@@ -42,6 +50,9 @@ from openrembg.server.security import policy
 
 # Of purchases, the newest are shown.
 MAX_PURCHASES: Final = 50
+# A form that is sent twice within so many seconds opens one Checkout page; Stripe itself would show
+# the same one, paid or expired, for a whole day.
+SAME_FORM_S: Final = 300
 EACH: Final[dict[str, Promise]] = {
     "day": gettext_lazy("%(amount)s a day"),
     "week": gettext_lazy("%(amount)s a week"),
@@ -65,8 +76,14 @@ class OfferLine:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionLine:
-    """A subscription that has not ended. state: of `status_of`, and `ends`. at: when it changes."""
+    """A subscription that has not ended. state: of `status_of`, and `ends`. at: when it changes.
 
+    plan: what it is here; empty when nobody knows. customer: whose portal changes it.
+    """
+
+    id: str
+    customer: str
+    plan: str
     state: str
     at: int | None
 
@@ -90,13 +107,16 @@ def billing(request: HttpRequest) -> HttpResponse:
         "usage": usage,
         "cycle": cycle,
         "left": _left(cycle),
-        "subscriptions": [_subscription_line(one, now) for one in running(user.pk, now)],
-        "plans": _plan_lines(user, usage, now),
+        "subscriptions": (lines := _subscription_lines(user, now)),
+        "has_portals": len({line.customer for line in lines}) > 1,
+        "has_several": len(live_subscriptions(user.pk, now)) > 1,
+        "plans": (plans := _plan_lines(user, usage, now)),
+        "would_replace": _was_given(usage) and any(line.way == "buy" for line in plans),
         "packs": _pack_lines(user),
         "purchases": _purchase_lines(user),
-        "is_selling": _is_selling(),
+        "is_selling": settings.OPENREMBG.sells,
         "is_verified": _is_verified(user),
-        "has_portal": _is_selling() and customer_of(user.pk, now) is not None,
+        "has_portal": settings.OPENREMBG.sells and customer_of(user.pk, now) is not None,
         "ticket": fresh_ticket(),
     }
     response = render(request, "billing/billing.html", context)
@@ -159,6 +179,8 @@ def _buy(request: HttpRequest, offer: Plan | CreditPack | None) -> HttpResponse:
     refusal = _refusal(user, offer)
     if refusal or offer is None:
         return _not_done(request, refusal)
+    if not _may_ask(request):
+        return _not_done(request, _too_often())
     try:
         url = stripe_api.open_checkout(
             user, offer, _urls(request), _ticket(request), customer_of(user.pk, timezone.now())
@@ -170,7 +192,7 @@ def _buy(request: HttpRequest, offer: Plan | CreditPack | None) -> HttpResponse:
 
 def _refusal(user: User, offer: Plan | CreditPack | None) -> str:
     """Return why a user cannot buy an offer, an empty text when they can."""
-    if not _is_selling() or offer is None or not offer.stripe_price_id:
+    if not settings.OPENREMBG.sells or offer is None or not offer.stripe_price_id:
         return _("This is not sold here any more.")
     if not _is_verified(user):
         return _("Confirm your e-mail address before you buy something.")
@@ -178,14 +200,28 @@ def _refusal(user: User, offer: Plan | CreditPack | None) -> str:
 
 
 def _to_portal(request: HttpRequest) -> HttpResponse:
-    customer_id = customer_of(_owner(request).pk, timezone.now())
-    if not _is_selling() or customer_id is None:
+    about = request.POST.get("subscription", "")
+    customer_id = customer_of(_owner(request).pk, timezone.now(), about)
+    if not settings.OPENREMBG.sells or customer_id is None:
         return _not_done(request, _("There is nothing yet that could be changed there."))
+    if not _may_ask(request):
+        return _not_done(request, _too_often())
     try:
-        url = stripe_api.open_portal(customer_id, _site(request) + reverse("account_billing"))
+        url = stripe_api.open_portal(
+            customer_id, site_address(request) + reverse("account_billing")
+        )
     except stripe_api.StripeFailed as failure:
         return _not_done(request, str(failure))
     return _away(url)
+
+
+def _may_ask(request: HttpRequest) -> bool:
+    """Count a call to Stripe, and return whether the user may have it."""
+    return bool(ratelimit.consume(request, app="allauth.account", action="stripe_page"))
+
+
+def _too_often() -> str:
+    return _("You have opened our payment provider's pages too often. Try again in a minute.")
 
 
 def _not_done(request: HttpRequest, why: str) -> HttpResponse:
@@ -201,7 +237,7 @@ def _away(url: str) -> HttpResponse:
 
 
 def _urls(request: HttpRequest) -> stripe_api.Urls:
-    site = _site(request)
+    site = site_address(request)
     # Stripe puts the name in the place of the braces, which must not be encoded.
     return stripe_api.Urls(
         success=f"{site}{reverse('account_bought')}?session_id={{CHECKOUT_SESSION_ID}}",
@@ -209,15 +245,12 @@ def _urls(request: HttpRequest) -> stripe_api.Urls:
     )
 
 
-def _site(request: HttpRequest) -> str:
-    """Return where the visitor comes back to: there they are logged in."""
-    public_url: str | None = settings.OPENREMBG.public_url
-    return public_url or f"{request.scheme}://{request.get_host()}"
-
-
 def _ticket(request: HttpRequest) -> str:
+    """Return what makes two clicks one: the form, what was bought since, and some minutes."""
     user, text = _owner(request), request.POST.get("ticket", "")[:MAX_CHARS]
-    return f"{user.pk}:{text or fresh_ticket()}"
+    bought = Checkout.objects.filter(user=user).count()
+    minutes = unix(timezone.now()) // SAME_FORM_S
+    return f"{user.pk}:{text or fresh_ticket()}:{bought}:{minutes}"
 
 
 def _what_became(request: HttpRequest) -> dict[str, Any]:
@@ -265,13 +298,26 @@ def _price(offer: Plan | CreditPack, each: Promise | None = None) -> str:
     return amount if each is None else str(each) % {"amount": amount}
 
 
-def _subscription_line(subscription: Subscription, now: dt.datetime) -> SubscriptionLine:
+def _subscription_lines(user: User, now: dt.datetime) -> list[SubscriptionLine]:
+    plans = granted_plans(user.pk, now)
+    return [_subscription_line(one, plans.get(one.pk), now) for one in running(user.pk, now)]
+
+
+def _subscription_line(
+    subscription: Subscription, plan: Plan | None, now: dt.datetime
+) -> SubscriptionLine:
+    state, at = _state(subscription, now)
+    label = "" if plan is None else plan.label
+    return SubscriptionLine(subscription.pk, subscription.customer_id, label, state, at)
+
+
+def _state(subscription: Subscription, now: dt.datetime) -> tuple[str, int | None]:
     status, last = status_of(subscription), subscription.periods.order_by("start").last()
     if status == "past_due" and (last is None or last.end <= unix(now)):
-        return SubscriptionLine("unpaid", None)
+        return "unpaid", None
     if status in ACTIVE and subscription.ends_at is not None:
-        return SubscriptionLine("ends", subscription.ends_at)
-    return SubscriptionLine(status, None if last is None else _next_end(subscription, last, now))
+        return "ends", subscription.ends_at
+    return status, None if last is None else _next_end(subscription, last, now)
 
 
 def _next_end(subscription: Subscription, last: BillingPeriod, now: dt.datetime) -> int | None:
@@ -299,8 +345,10 @@ def _usage(user: User) -> Usage:
     return usage
 
 
-def _is_selling() -> bool:
-    return settings.OPENREMBG.stripe_secret_key is not None
+def _was_given(usage: Usage) -> bool:
+    """Return whether the operator gave the plan: Stripe's come with a billing period."""
+    told = usage.standing
+    return told.membership != FREE and told.period_start is None
 
 
 def _is_verified(user: User) -> bool:

@@ -4,10 +4,9 @@ import datetime as dt
 from typing import Final
 
 from openrembg.server.billing.models import Checkout, Customer, Subscription
-from openrembg.server.billing.subscriptions import status_of
+from openrembg.server.billing.subscriptions import OVER, status_of
 from openrembg.server.quota.windows import unix
 
-OVER: Final = frozenset(("canceled", "incomplete_expired"))
 # Nobody has paid for these, and nobody may ever do.
 NOT_BEGUN: Final = frozenset(("", "incomplete"))
 
@@ -23,13 +22,19 @@ def begun(user_id: int, now: dt.datetime) -> list[Subscription]:
     return [one for one in running(user_id, now) if status_of(one) not in NOT_BEGUN]
 
 
-def customer_of(user_id: int, now: dt.datetime) -> str | None:
-    """Return who a user is at Stripe; of several, the one with a subscription, or the last."""
+def customer_of(user_id: int, now: dt.datetime, subscription_id: str = "") -> str | None:
+    """Return who a user is at Stripe; of several, whoever has a subscription, or the last.
+
+    subscription_id: if it is one of the user's, that one's. Whoever subscribes in two tabs for the
+    first time is two customers.
+    """
     known = sorted(Customer.objects.filter(user=user_id).values_list("pk", flat=True))
     if not known:
         return None
-    for subscription in running(user_id, now):
-        return subscription.customer_id
+    subscriptions = running(user_id, now)
+    if subscriptions:
+        named = (one for one in subscriptions if one.pk == subscription_id)
+        return next(named, subscriptions[0]).customer_id
     bought = Checkout.objects.filter(user=user_id, customer_id__in=known).order_by("-created")
     last = bought.values_list("customer_id", flat=True).first()
     return last or known[-1]

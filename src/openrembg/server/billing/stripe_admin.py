@@ -1,7 +1,7 @@
 """What Stripe told, on the admin pages: it is read, not written.
 
-Two things an operator may say: whom a customer is that waits, and what a purchase brings that does
-not tell. Both go through the ledger.
+An operator may say whom a customer is that waits, or that it is somebody else, and what a purchase
+brings that does not tell. All of it goes through the ledger.
 """
 
 import datetime as dt
@@ -63,7 +63,7 @@ class NeedsOperator(admin.SimpleListFilter):
 
 
 class EventNeedsOperator(NeedsOperator):
-    """Events with a note."""
+    """Events with a note of what still waits."""
 
     waiting = staticmethod(waiting.noted_events)
 
@@ -134,7 +134,18 @@ class WaitingAdmin(ReadOnly):
         facts = (None, {"fields": self.facts})
         if not self.has_change_permission(request, obj):
             return (facts,)
-        return (facts, (_("Complete"), {"fields": tuple(self.form.declared_fields)}))
+        form = self.form_for(obj)
+        return (facts, (form.title, {"fields": tuple(form.declared_fields)}))
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return what may be said of a row."""
+        return super().get_form(request, obj, change, **{"form": self.form_for(obj), **kwargs})
+
+    def form_for(self, row: Any) -> Any:  # noqa: ARG002
+        """Return the form with what may be said of a row."""
+        return self.form
 
     def get_readonly_fields(
         self,
@@ -190,6 +201,7 @@ class WaitingAdmin(ReadOnly):
 class OwnerForm(WaitingForm):
     """Whose something is."""
 
+    title = _("Complete")
     owner = forms.EmailField(label=_("The user's e-mail address"))
 
     def clean_owner(self) -> User:
@@ -206,6 +218,28 @@ class CustomerForm(OwnerForm):
     class Meta:
         model = Customer
         fields = ()
+
+
+class UnlinkForm(WaitingForm):
+    """That a customer is not who it was taken for."""
+
+    title = _("Unlink")
+    unlink = forms.BooleanField(
+        label=_("This is somebody else"),
+        help_text=_(
+            "The customer will be nobody’s again, and its subscriptions will no longer count for "
+            "this user. Credits that were bought stay."
+        ),
+    )
+
+    class Meta:
+        model = Customer
+        fields = ()
+
+    def clean_unlink(self) -> str:
+        """Return who the customer was, for the history."""
+        customer: Any = self.instance
+        return str(customer.user)
 
 
 class PurchaseForm(OwnerForm):
@@ -244,6 +278,14 @@ class CustomerAdmin(WaitingAdmin):
     ordering = ("customer_id",)
     show_full_result_count = False
 
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return whether somebody may say whom a customer is, or that it is not."""
+        return admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def form_for(self, row: Any) -> Any:
+        """Return the form that links a customer, or ends that."""
+        return self.form if row is None or row.user_id is None else UnlinkForm
+
     @admin.display(description=_("e-mail address"))
     def bought_as(self, customer: Customer) -> str:
         """Return the addresses that the customer wrote at Checkout."""
@@ -251,7 +293,10 @@ class CustomerAdmin(WaitingAdmin):
         return ", ".join(bought.order_by("email").values_list("email", flat=True).distinct())
 
     def complete(self, row: Any, said: dict[str, Any]) -> None:
-        """Link the customer to the user. Raises ValueError with a sentence."""
+        """Link the customer to the user, or to nobody. Raises ValueError with a sentence."""
+        if "unlink" in said:
+            linking.unlink(row.pk)
+            return
         linking.link(row.pk, said["owner"].pk)
 
 

@@ -2,7 +2,8 @@
 
     StripeFailed          what people are told is its text; the details are in the log
     ├── StripeAway        it does not answer, or says that it cannot now
-    ├── KeyRefused        it does not know our key, or the key may not do this
+    ├── KeyRefused        the key may not do this
+    │   └── KeyUnknown    it does not know our key
     ├── NoSuchPrice       the price is not there, or cannot be bought in this way
     └── StripeRefused     it understood, and did not do it
 
@@ -13,6 +14,7 @@ https://docs.stripe.com/api/checkout/sessions/create, …/customer_portal/sessio
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,14 +36,17 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams as CheckoutParams
 
 # To connect, and to wait for each part of the answer.
-TIMEOUT_S: Final = (3.05, 6.0)
-# Twice more, with the same Idempotency-Key: nothing is done twice.
-RETRIES: Final = 2
+TIMEOUT_S: Final = (2.0, 4.0)
+# Once more, with the same Idempotency-Key: nothing is done twice.
+RETRIES: Final = 1
+# When Stripe is slow, so many threads wait for it; the others cut out.
+AT_ONCE: Final = 8
 # What Checkout speaks of our languages; it lets the browser choose for the others.
 LOCALES: Final = ("en", "id", "ja", "ko")
 CREDITS: Final = "openrembg_credits"
 
 logger = logging.getLogger("openrembg.billing")
+_calls: Final = threading.BoundedSemaphore(AT_ONCE)
 
 
 class StripeFailed(Exception):
@@ -68,6 +73,10 @@ class KeyRefused(StripeFailed):
         "Our payment provider does not accept this server's key. Whoever runs this server has to "
         "look at it."
     )
+
+
+class KeyUnknown(KeyRefused):
+    """Stripe does not know our key: mistyped, rolled, or of another Stripe."""
 
 
 class NoSuchPrice(StripeFailed):
@@ -226,6 +235,16 @@ def _called() -> "Iterator[StripeClient]":
     key: str | None = settings.OPENREMBG.stripe_secret_key
     if key is None:
         raise KeyRefused
+    if not _calls.acquire(blocking=False):
+        logger.error("Stripe was not asked, because %d calls wait for its answers.", AT_ONCE)
+        raise StripeAway
+    try:
+        yield from _answered(key)
+    finally:
+        _calls.release()
+
+
+def _answered(key: str) -> "Iterator[StripeClient]":
     from stripe import StripeError
 
     try:
@@ -258,7 +277,9 @@ def _failure(error: "StripeError") -> StripeFailed:
     )
     from stripe import PermissionError as NotPermitted
 
-    if isinstance(error, AuthenticationError | NotPermitted):
+    if isinstance(error, AuthenticationError):
+        return KeyUnknown()
+    if isinstance(error, NotPermitted):
         return KeyRefused()
     if isinstance(error, APIConnectionError | APIError | RateLimitError):
         return StripeAway()
@@ -277,9 +298,14 @@ def _log(error: "StripeError") -> None:
     facts = {
         "error": type(error).__name__,
         "status": error.http_status,
-        "code": error.code,
-        "param": getattr(error, "param", None),
-        "stripe_request": error.request_id,
-        "words": "" if "@" in words else words[:500],
+        "code": _plain(error.code),
+        "param": _plain(getattr(error, "param", None)),
+        "stripe_request": _plain(error.request_id),
+        "words": "" if "@" in words else _plain(words[:500]),
     }
     logger.error("Stripe did not do what it was asked for.", extra={"fields": facts})
+
+
+def _plain(text: object) -> str:
+    """Return a text for a log that is read on a terminal, to which some characters are commands."""
+    return "".join(char if char.isprintable() else " " for char in str(text or ""))

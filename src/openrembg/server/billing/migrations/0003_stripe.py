@@ -7,168 +7,402 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('billing', '0002_plans'),
+        ("billing", "0002_plans"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('payment_intent', models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ('is_forgotten', models.BooleanField(default=False)),
+                (
+                    "payment_intent",
+                    models.CharField(max_length=255, primary_key=True, serialize=False),
+                ),
+                ("is_forgotten", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
-            name='Reversal',
+            name="Reversal",
             fields=[
-                ('stripe_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='charge or dispute')),
-                ('payment_intent', models.CharField(db_index=True, max_length=255, verbose_name='payment')),
-                ('amount', models.PositiveBigIntegerField(verbose_name='amount in the smallest unit')),
+                (
+                    "stripe_id",
+                    models.CharField(
+                        max_length=255,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="charge or dispute",
+                    ),
+                ),
+                (
+                    "payment_intent",
+                    models.CharField(db_index=True, max_length=255, verbose_name="payment"),
+                ),
+                (
+                    "amount",
+                    models.PositiveBigIntegerField(verbose_name="amount in the smallest unit"),
+                ),
             ],
             options={
-                'verbose_name': 'refund or dispute',
-                'verbose_name_plural': 'refunds and disputes',
+                "verbose_name": "refund or dispute",
+                "verbose_name_plural": "refunds and disputes",
             },
         ),
         migrations.CreateModel(
-            name='StripeEvent',
+            name="StripeEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.CharField(max_length=255, unique=True, verbose_name='event')),
-                ('type', models.CharField(max_length=255, verbose_name='type')),
-                ('created', models.BigIntegerField(verbose_name='created')),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='received')),
-                ('customer_id', models.CharField(blank=True, db_index=True, max_length=255, verbose_name='customer')),
-                ('payload', models.TextField(blank=True, verbose_name='content')),
-                ('note', models.TextField(blank=True, verbose_name='note')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("event_id", models.CharField(max_length=255, unique=True, verbose_name="event")),
+                ("type", models.CharField(max_length=255, verbose_name="type")),
+                ("created", models.BigIntegerField(verbose_name="created")),
+                (
+                    "received_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="received"
+                    ),
+                ),
+                (
+                    "customer_id",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=255, verbose_name="customer"
+                    ),
+                ),
+                ("payload", models.TextField(blank=True, verbose_name="content")),
+                ("note", models.TextField(blank=True, verbose_name="note")),
             ],
             options={
-                'verbose_name': 'Stripe event',
-                'verbose_name_plural': 'Stripe events',
+                "verbose_name": "Stripe event",
+                "verbose_name_plural": "Stripe events",
             },
         ),
         migrations.AddField(
-            model_name='plan',
-            name='currency',
-            field=models.CharField(blank=True, help_text='Three letters, such as EUR.', max_length=3, verbose_name='currency'),
+            model_name="plan",
+            name="currency",
+            field=models.CharField(
+                blank=True,
+                help_text="Three letters, such as EUR.",
+                max_length=3,
+                verbose_name="currency",
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='interval',
-            field=models.CharField(choices=[('day', 'a day'), ('week', 'a week'), ('month', 'a month'), ('year', 'a year')], default='month', max_length=5, verbose_name='price for'),
+            model_name="plan",
+            name="interval",
+            field=models.CharField(
+                choices=[
+                    ("day", "a day"),
+                    ("week", "a week"),
+                    ("month", "a month"),
+                    ("year", "a year"),
+                ],
+                default="month",
+                max_length=5,
+                verbose_name="price for",
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='price_cents',
-            field=models.PositiveBigIntegerField(blank=True, help_text="1200 is 12.00 EUR, or 1200 JPY. Shown, never charged: Stripe's price is.", null=True, verbose_name='price in the smallest unit'),
+            model_name="plan",
+            name="price_cents",
+            field=models.PositiveBigIntegerField(
+                blank=True,
+                help_text="1200 is 12.00 EUR, or 1200 JPY. Shown, never charged: Stripe's price is.",
+                null=True,
+                verbose_name="price in the smallest unit",
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='stripe_price_id',
-            field=models.CharField(blank=True, help_text='Such as price_1Pb…; without one it cannot be bought.', max_length=255, null=True, unique=True, verbose_name='Stripe price'),
+            model_name="plan",
+            name="stripe_price_id",
+            field=models.CharField(
+                blank=True,
+                help_text="Such as price_1Pb…; without one it cannot be bought.",
+                max_length=255,
+                null=True,
+                unique=True,
+                verbose_name="Stripe price",
+            ),
         ),
         migrations.CreateModel(
-            name='Checkout',
+            name="Checkout",
             fields=[
-                ('session_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='session')),
-                ('mode', models.CharField(choices=[('payment', 'payment'), ('subscription', 'subscription')], max_length=20, verbose_name='mode')),
-                ('created', models.BigIntegerField(verbose_name='created')),
-                ('customer_id', models.CharField(blank=True, max_length=255, verbose_name='customer')),
-                ('subscription_id', models.CharField(blank=True, max_length=255, verbose_name='subscription')),
-                ('payment_intent', models.CharField(blank=True, db_index=True, max_length=255, verbose_name='payment')),
-                ('reference', models.CharField(blank=True, max_length=255, verbose_name='reference')),
-                ('email', models.CharField(blank=True, db_index=True, max_length=255, verbose_name='e-mail address')),
-                ('is_paid', models.BooleanField(default=False, verbose_name='paid')),
-                ('amount', models.PositiveBigIntegerField(default=0, verbose_name='amount in the smallest unit')),
-                ('currency', models.CharField(blank=True, max_length=3, verbose_name='currency')),
-                ('credits', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='credits')),
-                ('taken_back', models.PositiveBigIntegerField(default=0, verbose_name='credits asked back')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='checkouts', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                (
+                    "session_id",
+                    models.CharField(
+                        max_length=255, primary_key=True, serialize=False, verbose_name="session"
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[("payment", "payment"), ("subscription", "subscription")],
+                        max_length=20,
+                        verbose_name="mode",
+                    ),
+                ),
+                ("created", models.BigIntegerField(verbose_name="created")),
+                (
+                    "customer_id",
+                    models.CharField(blank=True, max_length=255, verbose_name="customer"),
+                ),
+                (
+                    "subscription_id",
+                    models.CharField(blank=True, max_length=255, verbose_name="subscription"),
+                ),
+                (
+                    "payment_intent",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=255, verbose_name="payment"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(blank=True, max_length=255, verbose_name="reference"),
+                ),
+                (
+                    "email",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=255, verbose_name="e-mail address"
+                    ),
+                ),
+                ("is_paid", models.BooleanField(default=False, verbose_name="paid")),
+                (
+                    "amount",
+                    models.PositiveBigIntegerField(
+                        default=0, verbose_name="amount in the smallest unit"
+                    ),
+                ),
+                ("currency", models.CharField(blank=True, max_length=3, verbose_name="currency")),
+                (
+                    "credits",
+                    models.PositiveBigIntegerField(blank=True, null=True, verbose_name="credits"),
+                ),
+                (
+                    "taken_back",
+                    models.PositiveBigIntegerField(default=0, verbose_name="credits asked back"),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="checkouts",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'purchase',
-                'verbose_name_plural': 'purchases',
+                "verbose_name": "purchase",
+                "verbose_name_plural": "purchases",
             },
         ),
         migrations.CreateModel(
-            name='CreditPack',
+            name="CreditPack",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.CharField(max_length=100, unique=True, verbose_name='label')),
-                ('price_cents', models.PositiveBigIntegerField(blank=True, help_text="1200 is 12.00 EUR, or 1200 JPY. Shown, never charged: Stripe's price is.", null=True, verbose_name='price in the smallest unit')),
-                ('currency', models.CharField(blank=True, help_text='Three letters, such as EUR.', max_length=3, verbose_name='currency')),
-                ('stripe_price_id', models.CharField(blank=True, help_text='Such as price_1Pb…; without one it cannot be bought.', max_length=255, null=True, unique=True, verbose_name='Stripe price')),
-                ('credits', models.PositiveBigIntegerField(verbose_name='credits')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("label", models.CharField(max_length=100, unique=True, verbose_name="label")),
+                (
+                    "price_cents",
+                    models.PositiveBigIntegerField(
+                        blank=True,
+                        help_text="1200 is 12.00 EUR, or 1200 JPY. Shown, never charged: Stripe's price is.",
+                        null=True,
+                        verbose_name="price in the smallest unit",
+                    ),
+                ),
+                (
+                    "currency",
+                    models.CharField(
+                        blank=True,
+                        help_text="Three letters, such as EUR.",
+                        max_length=3,
+                        verbose_name="currency",
+                    ),
+                ),
+                (
+                    "stripe_price_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as price_1Pb…; without one it cannot be bought.",
+                        max_length=255,
+                        null=True,
+                        unique=True,
+                        verbose_name="Stripe price",
+                    ),
+                ),
+                ("credits", models.PositiveBigIntegerField(verbose_name="credits")),
             ],
             options={
-                'verbose_name': 'credit pack',
-                'verbose_name_plural': 'credit packs',
-                'constraints': [models.CheckConstraint(condition=models.Q(('credits__gte', 1)), name='pack_has_credits')],
+                "verbose_name": "credit pack",
+                "verbose_name_plural": "credit packs",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("credits__gte", 1)), name="pack_has_credits"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('customer_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='customer')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='stripe_customers', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                (
+                    "customer_id",
+                    models.CharField(
+                        max_length=255, primary_key=True, serialize=False, verbose_name="customer"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="stripe_customers",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'Stripe customer',
-                'verbose_name_plural': 'Stripe customers',
+                "verbose_name": "Stripe customer",
+                "verbose_name_plural": "Stripe customers",
             },
         ),
         migrations.CreateModel(
-            name='PlanPrice',
+            name="PlanPrice",
             fields=[
-                ('price_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='Stripe price')),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='prices', to='billing.plan')),
+                (
+                    "price_id",
+                    models.CharField(
+                        max_length=255,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="Stripe price",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="billing.plan",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'price that stands for the plan',
-                'verbose_name_plural': 'prices that stand for the plan, former ones among them',
+                "verbose_name": "price that stands for the plan",
+                "verbose_name_plural": "prices that stand for the plan, former ones among them",
             },
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('subscription_id', models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name='subscription')),
-                ('status', models.CharField(blank=True, max_length=50, verbose_name='status')),
-                ('interval', models.CharField(blank=True, max_length=5, verbose_name='interval')),
-                ('interval_count', models.PositiveIntegerField(default=1, verbose_name='number of intervals')),
-                ('ends_at', models.BigIntegerField(blank=True, null=True, verbose_name='told to end at')),
-                ('told', models.CharField(blank=True, max_length=295)),
-                ('told_start', models.BigIntegerField(default=0)),
-                ('paid', models.CharField(blank=True, max_length=295)),
-                ('failed', models.CharField(blank=True, max_length=295)),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='billing.customer', verbose_name='customer')),
+                (
+                    "subscription_id",
+                    models.CharField(
+                        max_length=255,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="subscription",
+                    ),
+                ),
+                ("status", models.CharField(blank=True, max_length=50, verbose_name="status")),
+                ("interval", models.CharField(blank=True, max_length=5, verbose_name="interval")),
+                (
+                    "interval_count",
+                    models.PositiveIntegerField(default=1, verbose_name="number of intervals"),
+                ),
+                (
+                    "ends_at",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="told to end at"),
+                ),
+                ("told", models.CharField(blank=True, max_length=295)),
+                ("told_start", models.BigIntegerField(default=0)),
+                ("paid", models.CharField(blank=True, max_length=295)),
+                ("failed", models.CharField(blank=True, max_length=295)),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subscriptions",
+                        to="billing.customer",
+                        verbose_name="customer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'subscription',
-                'verbose_name_plural': 'subscriptions',
+                "verbose_name": "subscription",
+                "verbose_name_plural": "subscriptions",
             },
         ),
         migrations.CreateModel(
-            name='BillingPeriod',
+            name="BillingPeriod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('start', models.BigIntegerField(verbose_name='start')),
-                ('end', models.BigIntegerField(verbose_name='end')),
-                ('prices', models.TextField(blank=True, verbose_name='prices')),
-                ('credits', models.PositiveBigIntegerField(null=True, verbose_name='credits')),
-                ('told', models.CharField(max_length=295)),
-                ('known_credits', models.PositiveBigIntegerField(null=True)),
-                ('known_told', models.CharField(blank=True, max_length=295)),
-                ('known_plan', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='billing.plan')),
-                ('plan', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='billing.plan', verbose_name='plan')),
-                ('subscription', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='periods', to='billing.subscription')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("start", models.BigIntegerField(verbose_name="start")),
+                ("end", models.BigIntegerField(verbose_name="end")),
+                ("prices", models.TextField(blank=True, verbose_name="prices")),
+                ("credits", models.PositiveBigIntegerField(null=True, verbose_name="credits")),
+                ("told", models.CharField(max_length=295)),
+                ("known_credits", models.PositiveBigIntegerField(null=True)),
+                ("known_told", models.CharField(blank=True, max_length=295)),
+                (
+                    "known_plan",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="billing.plan",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="billing.plan",
+                        verbose_name="plan",
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="periods",
+                        to="billing.subscription",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'billing period',
-                'verbose_name_plural': 'billing periods',
-                'constraints': [models.UniqueConstraint(fields=('subscription', 'start'), name='one_period_a_start'), models.CheckConstraint(condition=models.Q(('start__lt', models.F('end'))), name='billing_period_is_a_period')],
+                "verbose_name": "billing period",
+                "verbose_name_plural": "billing periods",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("subscription", "start"), name="one_period_a_start"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("start__lt", models.F("end"))),
+                        name="billing_period_is_a_period",
+                    ),
+                ],
             },
         ),
     ]
