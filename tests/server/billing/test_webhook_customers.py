@@ -31,7 +31,7 @@ from webhook_client import (
     window,
 )
 
-from fakes.stripe_events import SHAPES, Event, Shape
+from fakes.stripe_events import Event, Shape
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Customer, StripeEvent
 from openrembg.server.billing.replay import replay
@@ -50,11 +50,10 @@ def webhooks(furnish: Furnish) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=SHAPES)
-def ada(request: pytest.FixtureRequest) -> Iterator[Buyer]:
+@pytest.fixture
+def ada(shape: Shape) -> Iterator[Buyer]:
     """A verified user of whom Stripe knows nothing; at the end, every account is whole."""
     plans()
-    shape: Shape = request.param
     yield buyer(shape, linked=False)
     whole()
 

@@ -28,7 +28,7 @@ from webhook_client import (
     window,
 )
 
-from fakes.stripe_events import DAY_S, MONTH_S, SHAPES, Item, Shape, Stripe, Subscribed
+from fakes.stripe_events import DAY_S, MONTH_S, Item, Shape, Stripe, Subscribed
 from openrembg.server.quota.ledger import set_plan, top_up
 from openrembg.server.quota.windows import month_of
 
@@ -47,11 +47,10 @@ def clock(furnish: Furnish) -> Iterator[Clock]:
         yield traveller
 
 
-@pytest.fixture(params=SHAPES)
-def ada(request: pytest.FixtureRequest) -> Iterator[Buyer]:
+@pytest.fixture
+def ada(shape: Shape) -> Iterator[Buyer]:
     """A linked customer; at the end, every account is whole."""
     plans()
-    shape: Shape = request.param
     yield buyer(shape)
     whole()
 

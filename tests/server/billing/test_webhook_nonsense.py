@@ -131,7 +131,6 @@ def not_a_500(event: Any) -> None:
         assert set(answer.json()) >= {"error", "status", "code"}
 
 
-@pytest.mark.parametrize("shape", SHAPES)
 def test_anything_may_be_missing(shape: Shape) -> None:
     plans()
     one = buyer(shape)

@@ -48,7 +48,6 @@ def after(tell: Tale, shape: Shape, order: tuple[int, ...]) -> Any:
     return state(one)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
 def test_all_120_orders_of_five_renewals_give_one_state(shape: Shape) -> None:
     plans()
     expected = after(renewals, shape, (0, 1, 2, 3, 4))
@@ -74,7 +73,6 @@ def test_both_shapes_give_one_state() -> None:
         assert old == new
 
 
-@pytest.mark.parametrize("shape", SHAPES)
 def test_five_renewals_are_the_plan_and_the_window_of_the_last(shape: Shape) -> None:
     plans()
     found = after(renewals, shape, (4, 2, 0, 3, 1))

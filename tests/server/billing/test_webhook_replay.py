@@ -18,7 +18,7 @@ from webhook_client import (
 )
 from webhook_tales import Tale, history, money, renewals, troubles
 
-from fakes.stripe_events import SHAPES, Shape
+from fakes.stripe_events import Shape
 from openrembg.server.billing.models import (
     BillingPeriod,
     Checkout,
@@ -45,11 +45,10 @@ def webhooks(furnish: Furnish) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=SHAPES)
-def buyers(request: pytest.FixtureRequest) -> list[Buyer]:
+@pytest.fixture
+def buyers(shape: Shape) -> list[Buyer]:
     """One buyer for each tale, who have heard it backwards."""
     plans()
-    shape: Shape = request.param
     found = []
     for tell in TALES:
         one = buyer(shape, linked=tell is not history)

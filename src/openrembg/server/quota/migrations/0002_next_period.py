@@ -5,35 +5,57 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('billing', '0004_packs'),
-        ('quota', '0001_initial'),
+        ("billing", "0004_packs"),
+        ("quota", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='balance',
-            name='next_end',
+            model_name="balance",
+            name="next_end",
             field=models.BigIntegerField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='ledgerentry',
-            name='next_end',
+            model_name="ledgerentry",
+            name="next_end",
             field=models.BigIntegerField(null=True),
         ),
         migrations.AlterField(
-            model_name='ledgerentry',
-            name='event',
-            field=models.CharField(choices=[('charge', 'charge'), ('top_up', 'top-up'), ('take_back', 'take-back'), ('plan', 'plan'), ('period', 'billing period'), ('window', 'usage window')], max_length=9),
+            model_name="ledgerentry",
+            name="event",
+            field=models.CharField(
+                choices=[
+                    ("charge", "charge"),
+                    ("top_up", "top-up"),
+                    ("take_back", "take-back"),
+                    ("plan", "plan"),
+                    ("period", "billing period"),
+                    ("window", "usage window"),
+                ],
+                max_length=9,
+            ),
         ),
         migrations.AddIndex(
-            model_name='balance',
-            index=models.Index(condition=models.Q(('next_end__isnull', True), ('period_end__isnull', False)), fields=['period_end'], name='periods_that_lapse'),
+            model_name="balance",
+            index=models.Index(
+                condition=models.Q(("next_end__isnull", True), ("period_end__isnull", False)),
+                fields=["period_end"],
+                name="periods_that_lapse",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='balance',
-            constraint=models.CheckConstraint(condition=models.Q(('next_end__isnull', True), models.Q(('next_end__gt', models.F('period_end')), ('period_end__isnull', False)), _connector='OR'), name='next_period_follows'),
+            model_name="balance",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("next_end__isnull", True),
+                    models.Q(
+                        ("next_end__gt", models.F("period_end")), ("period_end__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="next_period_follows",
+            ),
         ),
     ]
