@@ -66,16 +66,20 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the SQLite database is that all tests of a process share."""
+    return tmp_path_factory.mktemp("sqlite")
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def prepared_database(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    django_db_blocker: DjangoDbBlocker,
+    request: pytest.FixtureRequest, sqlite_folder: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[TestDatabase]:
     """A database with tables, for Django in this process; on SQLite, then on PostgreSQL."""
     kind: TestDatabase
     if request.param == "sqlite":
-        kind = Sqlite(tmp_path_factory.mktemp("sqlite") / "test.db")
+        kind = Sqlite(sqlite_folder / "test.db")
     else:
         kind = PostgreSQL(request.getfixturevalue("postgresql").port, "in_process")
     with django_db_blocker.unblock(), connected_to(kind):

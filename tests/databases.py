@@ -71,13 +71,21 @@ class PostgreSQL:
             maker.execute(f'CREATE DATABASE "{self.name}"'.encode())
 
 
+# Of the databases that this process has made, by address.
+_made: set[str] = set()
+
+
 @contextmanager
 def connected_to(database: TestDatabase) -> Iterator[None]:
-    """Let Django in this process use a database, with its tables made."""
-    database.create()
+    """Let Django in this process use a database, with its tables made the first time."""
+    is_new = database.url not in _made
+    if is_new:
+        database.create()
+        _made.add(database.url)
     before = dict(connections.settings["default"])
     _use(DATABASE[1](database.url))  # type: ignore[arg-type]
-    call_command("migrate", interactive=False, verbosity=0)
+    if is_new:
+        call_command("migrate", interactive=False, verbosity=0)
     try:
         yield
     finally:
