@@ -229,9 +229,18 @@ def _plan_of(prices: str) -> tuple[Plan | None, int | None]:
 
 
 def _periods(user_id: int) -> list[BillingPeriod]:
-    mine = BillingPeriod.objects.filter(subscription__customer__user=user_id)
-    found = mine.select_related("subscription", "plan", "known_plan")
-    return list(found.order_by("start", "told", "pk"))
+    """Return all periods of a user, in their order; each with its subscription and its plans.
+
+    Those are few, and are read once each.
+    """
+    mine = Subscription.objects.filter(customer__user=user_id).in_bulk()
+    rows = BillingPeriod.objects.filter(subscription__in=mine).order_by("start", "told", "pk")
+    plans = Plan.objects.in_bulk()
+    for period in rows:
+        period.subscription = mine[period.subscription_id]
+        period.plan = plans.get(period.plan_id)
+        period.known_plan = plans.get(period.known_plan_id)
+    return list(rows)
 
 
 def _resolved(periods: list[BillingPeriod]) -> list[BillingPeriod]:
@@ -316,8 +325,9 @@ def _write_windows(
         for period in periods
         if status_of(period.subscription) not in NEVER_BEGAN
     }
-    known = Window.objects.filter(user=user_id, kind="cycle", start__in=wanted)
-    written = {row.start: (row.end, row.credits, row.synced) for row in known}
+    known = Window.objects.filter(user=user_id, kind="cycle")
+    facts = known.values_list("start", "end", "credits", "synced")
+    written = {start: (end, credits_, synced) for start, end, credits_, synced in facts}
     differing = {start: told for start, told in wanted.items() if written.get(start) != told}
     for start, (end, credits_, _) in differing.items():
         ledger.write_window(user_id, Period(start, end), credits_)
