@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from fakes.stripe_server import FakeStripe
-from services import Service, StartServer, openrembg_admin, program
+from services import Service, StartServer, openrembg_admin
 
 pytestmark = pytest.mark.browser
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PASSWORD = "three blind mice run"
 NARROW, WIDE = 320, 1280
 TOLD_MS = 20_000
@@ -22,34 +20,6 @@ SAID = {
     "en": {"thousand": "1,000", "hundred": "100", "renews": "Renews on", "ends": "Ends on"},
     "fa": {"thousand": "۱٬۰۰۰", "hundred": "۱۰۰", "renews": "تمدید", "ends": "پایان"},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; none is downloaded."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program(*CHROMIUM), args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the pages have written to the browser's console as an error."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    """A browser that has never been here."""
-    page = browser.new_page(viewport={"width": NARROW, "height": 700})
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: complaints.append(message.text) if message.type == "error" else None,
-    )
-    yield page
-    page.close()
 
 
 @pytest.fixture

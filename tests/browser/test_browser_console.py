@@ -5,35 +5,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect
 
-from services import Service, program
+from services import Service
 
 pytestmark = pytest.mark.browser
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ANSWER_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; none is downloaded."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program(*CHROMIUM), args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def asked() -> list[str]:
     """Every address that the page has asked for."""
-    return []
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the page has written to the browser's console as an error."""
     return []
 
 

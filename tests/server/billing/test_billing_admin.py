@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from allauth.account.internal.flows.login import record_authentication
-from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connections
-from django.test import Client, RequestFactory
+from django.test import Client
 from django.utils.translation import override
 from pytest_django.fixtures import Settings as DjangoSettings
+from staff import logged_in
 from webhook_client import (
     NOW,
     SECRET,
@@ -82,19 +81,6 @@ def ada() -> Buyer:
         one.refunded(450),
     )
     return one
-
-
-def logged_in(user: User) -> Client:
-    Authenticator.objects.get_or_create(
-        user=user, type=Authenticator.Type.TOTP, defaults={"data": {"secret": ""}}
-    )
-    client = Client()
-    client.force_login(user)
-    request = RequestFactory().get("/")
-    request.session = client.session
-    record_authentication(request, user, "mfa", type="totp")
-    request.session.save()
-    return client
 
 
 def text(response: Any) -> str:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-import time_machine
 from allauth.account.models import EmailAddress
 from webhook_client import (
     FIRST,
     FOURTH,
     NOW,
     SECOND,
-    SECRET,
     THIRD,
     Buyer,
     buyer,
@@ -38,16 +36,9 @@ from openrembg.server.billing.replay import replay
 from openrembg.server.billing.subscriptions import reprice
 from people import person
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "webhooks")
 
 Furnish = Callable[..., object]
-
-
-@pytest.fixture(autouse=True)
-def webhooks(furnish: Furnish) -> Iterator[None]:
-    furnish(stripe_webhook_secret=SECRET)
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

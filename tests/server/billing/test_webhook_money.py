@@ -4,10 +4,8 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
-import time_machine
 from webhook_client import (
     NOW,
-    SECRET,
     THIRD,
     Buyer,
     buyer,
@@ -27,16 +25,9 @@ from openrembg.server.billing.models import StripeEvent
 from openrembg.server.quota.ledger import top_up
 from openrembg.server.quota.models import LedgerEntry
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "webhooks")
 
 Furnish = Callable[..., object]
-
-
-@pytest.fixture(autouse=True)
-def webhooks(furnish: Furnish) -> Iterator[None]:
-    furnish(stripe_webhook_secret=SECRET)
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

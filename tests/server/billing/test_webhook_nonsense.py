@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhook_client import (
     FOURTH,
-    NOW,
-    SECRET,
     THIRD,
     Buyer,
     buyer,
@@ -32,7 +29,7 @@ from openrembg.server.billing.events import Unreadable, fact_of, read_event
 from openrembg.server.billing.models import Plan, StripeEvent
 from openrembg.server.errors import NotAnEvent
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "webhooks")
 
 Furnish = Callable[..., object]
 HUGE = 10**30
@@ -65,13 +62,6 @@ NONSENSE: list[Any] = [
     {"id": "x\x00y"},
     {"object": "list", "data": [{}] * 30},
 ]
-
-
-@pytest.fixture(autouse=True)
-def webhooks(furnish: Furnish) -> Iterator[None]:
-    furnish(stripe_webhook_secret=SECRET)
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -2,19 +2,16 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import time_machine
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from webhook_client import (
     FIRST,
     FOURTH,
-    NOW,
     SECOND,
-    SECRET,
     THIRD,
     buyer,
     numbered,
@@ -28,16 +25,9 @@ from webhook_tales import Tale, history, money, renewals, troubles
 from fakes.stripe_events import SHAPES, Shape
 from openrembg.server.billing.models import Plan
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "webhooks")
 
 Furnish = Callable[..., object]
-
-
-@pytest.fixture(autouse=True)
-def webhooks(furnish: Furnish) -> Iterator[None]:
-    furnish(stripe_webhook_secret=SECRET)
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 def after(tell: Tale, shape: Shape, order: tuple[int, ...]) -> Any:

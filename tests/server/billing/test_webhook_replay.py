@@ -1,12 +1,10 @@
 """Replaying the inbox leaves everything as it is, and brings back what was lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import time_machine
 from webhook_client import (
     NOW,
-    SECRET,
     Buyer,
     buyer,
     numbered,
@@ -32,17 +30,10 @@ from openrembg.server.billing.models import (
 from openrembg.server.billing.replay import replay
 from openrembg.server.quota.models import LedgerEntry
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "webhooks")
 
 Furnish = Callable[..., object]
 TALES: list[Tale] = [renewals, money, troubles, history]
-
-
-@pytest.fixture(autouse=True)
-def webhooks(furnish: Furnish) -> Iterator[None]:
-    furnish(stripe_webhook_secret=SECRET)
-    with time_machine.travel(NOW, tick=False):
-        yield
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from allauth.account.internal.flows.login import record_authentication
-from allauth.mfa.models import Authenticator
 from django.db import connections
-from django.test import Client, RequestFactory
+from django.test import Client
+from staff import logged_in
 
 from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
@@ -48,19 +47,6 @@ def ada() -> User:
 def staff() -> Client:
     """An operator who has logged in with a second factor."""
     return logged_in(User.objects.create_superuser("op@example.com"))
-
-
-def logged_in(user: User) -> Client:
-    Authenticator.objects.get_or_create(
-        user=user, type=Authenticator.Type.TOTP, defaults={"data": {"secret": ""}}
-    )
-    client = Client()
-    client.force_login(user)
-    request = RequestFactory().get("/")
-    request.session = client.session
-    record_authentication(request, user, "mfa", type="totp")
-    request.session.save()
-    return client
 
 
 def text(response: Any) -> str:

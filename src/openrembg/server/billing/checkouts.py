@@ -30,9 +30,10 @@ def merge_session(told: SessionTold, created: int) -> list[Checkout]:
     if checkout.user_id is None:
         checkout.user_id = buyer(checkout, customer)
     checkout.save()
-    if customer is None or customer.user_id is not None or not tells_buyer(checkout):
+    user_id = checkout.user_id if tells_buyer(checkout) else None
+    if customer is None or customer.user_id is not None or user_id is None:
         return [checkout]
-    return [checkout, *adopt(customer, checkout.user_id)]
+    return [checkout, *adopt(customer, user_id)]
 
 
 def merge_reversal(told: ReversalTold) -> list[Checkout]:
@@ -57,7 +58,7 @@ def tells_buyer(checkout: Checkout) -> bool:
     return checkout.user_id is not None and buyer(checkout, None) == checkout.user_id
 
 
-def adopt(customer: Customer, user_id: int | None) -> list[Checkout]:
+def adopt(customer: Customer, user_id: int) -> list[Checkout]:
     """Make a locked customer a user's, and return the purchases that had waited for that."""
     customer.user_id = user_id
     customer.save(update_fields=("user",))

@@ -4,7 +4,6 @@ An operator may say whom a customer is that waits, or that it is somebody else, 
 brings that does not tell. All of it goes through the ledger.
 """
 
-import datetime as dt
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,7 +34,7 @@ from openrembg.server.billing.models import (
 from openrembg.server.billing.money import money
 from openrembg.server.errors import AccountGone
 from openrembg.server.quota import ledger
-from openrembg.server.web.operators import ReadOnly
+from openrembg.server.web.operators import ReadOnly, moment
 
 if TYPE_CHECKING:  # Django's own classes take no parameters.
     WaitingForm = forms.ModelForm[Model]
@@ -105,7 +104,7 @@ class StripeEventAdmin(ReadOnly):
     @admin.display(description=_("created"), ordering="created")
     def happened(self, event: StripeEvent) -> str:
         """Return when it happened at Stripe."""
-        return _moment(event.created)
+        return moment(event.created)
 
     @admin.display(description=_("content"))
     def content(self, event: StripeEvent) -> str:
@@ -332,7 +331,7 @@ class CheckoutAdmin(WaitingAdmin):
     @admin.display(description=_("created"), ordering="created")
     def happened(self, checkout: Checkout) -> str:
         """Return when Stripe told of it first."""
-        return _moment(checkout.created)
+        return moment(checkout.created)
 
     @admin.display(description=_("amount"), ordering="amount")
     def price(self, checkout: Checkout) -> str:
@@ -357,12 +356,12 @@ class Periods(PeriodInline):
     @admin.display(description=_("start"))
     def begins(self, period: BillingPeriod) -> str:
         """Return the first moment."""
-        return _moment(period.start)
+        return moment(period.start)
 
     @admin.display(description=_("end"))
     def ends(self, period: BillingPeriod) -> str:
         """Return the moment after the last."""
-        return _moment(period.end)
+        return moment(period.end)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Return that nobody may: Stripe tells of them."""
@@ -401,7 +400,7 @@ class SubscriptionAdmin(ReadOnly):
     @admin.display(description=_("told to end at"), ordering="ends_at")
     def told_to_end(self, subscription: Subscription) -> str | None:
         """Return when it was told to end."""
-        return None if subscription.ends_at is None else _moment(subscription.ends_at)
+        return None if subscription.ends_at is None else moment(subscription.ends_at)
 
 
 @admin.register(Reversal)
@@ -471,7 +470,3 @@ def _indented(payload: str) -> str:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
     except ValueError:
         return payload
-
-
-def _moment(second: int) -> str:
-    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%d %H:%M}"

@@ -1,6 +1,5 @@
 """Credits on the admin pages: all may be read, and a balance changes through the ledger alone."""
 
-import datetime as dt
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,7 +23,7 @@ from openrembg.server.quota.models import (
     Reservation,
     Window,
 )
-from openrembg.server.web.operators import ReadOnly, RowAdmin
+from openrembg.server.web.operators import ReadOnly, RowAdmin, moment
 
 MAX_CREDITS: Final = 10**12
 BALANCE_FACTS: Final = (*("user", "plan", "prepaid", "prepaid_held", "period", "entries", "head"),)
@@ -94,7 +93,7 @@ class BalanceAdmin(RowAdmin):
         """Return the billing period in words."""
         if balance.period_start is None or balance.period_end is None:
             return None
-        return f"{_moment(balance.period_start)} – {_moment(balance.period_end)}"
+        return f"{moment(balance.period_start)} – {moment(balance.period_end)}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Return that nobody may: a user comes with one."""
@@ -166,12 +165,12 @@ class WindowAdmin(ReadOnly):
     @admin.display(description=_("begins"), ordering="start")
     def begins(self, window: Window) -> str:
         """Return the first moment."""
-        return _moment(window.start)
+        return moment(window.start)
 
     @admin.display(description=_("ends"), ordering="end")
     def ends(self, window: Window) -> str | None:
         """Return the moment after the last, of a billing period."""
-        return None if window.end is None else _moment(window.end)
+        return None if window.end is None else moment(window.end)
 
 
 @admin.register(Day)
@@ -242,7 +241,3 @@ def _note(request: HttpRequest, words: str) -> str:
     """Return what the ledger keeps: who did it, and why."""
     who = request.user.get_username()
     return (f"{who}: {words}" if words else who)[:MAX_REFERENCE]
-
-
-def _moment(second: int) -> str:
-    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%d %H:%M}"

@@ -1,5 +1,6 @@
 """The admin pages: for staff who have used a second factor in this session, and nobody else."""
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.authentication import get_authentication_records
@@ -99,6 +100,11 @@ class ReadOnly(RowAdmin):
     ) -> bool:
         """Return that nobody may."""
         return False
+
+
+def moment(second: int) -> str:
+    """Return a moment in Unix seconds as the lists show it, in UTC."""
+    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%d %H:%M}"
 
 
 def has_second_factor(request: HttpRequest) -> bool:
