@@ -12,6 +12,7 @@ from benchmarks.library import latency_table, measure_library, parts_table
 from benchmarks.machine import machine_facts, noise
 from benchmarks.membership import measure_membership, membership_table
 from benchmarks.overhead import measure_overhead, overhead_table
+from benchmarks.page_paint import SLOWER, measure_page_paint, page_paint_table
 from benchmarks.peer import BENCH, prepare_peer
 from benchmarks.rates import (
     CLIENTS,
@@ -60,6 +61,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--membership", action="store_true", help="usage with a million keys in Redis"
     )
     parser.add_argument("--webhooks", action="store_true", help="Stripe's events, years of them")
+    parser.add_argument(
+        "--pages", action="store_true", help="first paint of the pages (needs Chromium)"
+    )
     parser.add_argument("--megapixels", type=sizes, help="sizes of the photos, as 1,9,40,100")
     parser.add_argument("--repeats", type=int, help="measure each size so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value here too")
@@ -150,6 +154,14 @@ def _webhooks(chosen: argparse.Namespace) -> dict[str, Any]:
     return asdict(result)
 
 
+def _pages(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## First paint of the pages\n")
+    pages = measure_page_paint(chosen.repeats or (3 if chosen.quick else 7))
+    print(f"Milliseconds in a browser that was never here; the phone computes {SLOWER} × slower.\n")
+    print(page_paint_table(pages), end="\n\n", flush=True)
+    return {"pages": [asdict(page) for page in pages]}
+
+
 PARTS: Final = {
     "library": _library,
     "server": _server,
@@ -157,6 +169,7 @@ PARTS: Final = {
     "membership": _membership,
     "overhead": _overhead,
     "webhooks": _webhooks,
+    "pages": _pages,
 }
 WITH_PEER: Final = ("library", "server", "setup")
 

@@ -20,6 +20,9 @@ WARM_START_S: Final = 3.0
 MEMBERSHIP_P99_MS: Final = 50.0
 OVERHEAD_MS: Final = 5.0
 WEBHOOK_P99_MS: Final = 200.0
+# Of a page, uncompressed; and until it shows something, on this machine.
+PAGE_KB: Final = 150.0
+FIRST_PAINT_S: Final = 1.0
 
 
 def at_least(value: float, goal: float | None) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from outbox import Mail, mails
 from services import Service, StartServer
@@ -25,32 +25,75 @@ def fits(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize(("language", "side"), [("en", "ltr"), ("fa", "rtl")])
-def test_somebody_signs_up_confirms_and_logs_in(
-    page: Page, start_server: StartServer, complaints: list[str], language: str, side: str
-) -> None:
-    server = start_server()
+def sign_up(page: Page, server: Service, language: str) -> str:
+    """Sign up as a person does, and return the link of the mail."""
     page.goto(f"{server.url}/{language}/account/signup/")
-    assert page.locator("html").get_attribute("dir") == side
     fits(page)
     page.locator("#id_email").fill("ada@example.com")
     page.locator("#id_password1").fill(PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/confirm-email/")
     fits(page)
-
     [mail] = outbox(server)
-    page.goto(mail.link)
+    return mail.link
+
+
+@pytest.mark.parametrize(("language", "side"), [("en", "ltr"), ("fa", "rtl")])
+def test_somebody_signs_up_confirms_and_is_in(
+    page: Page, start_server: StartServer, complaints: list[str], language: str, side: str
+) -> None:
+    server = start_server()
+    page.goto(sign_up(page, server, language))
+    assert page.locator("html").get_attribute("dir") == side
+    fits(page)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"**/{language}/account/")
+    expect(page.locator(".messages").first).to_contain_text("ada@example.com")
+    expect(page.locator(".first-key button")).to_be_visible()
+    fits(page)
+    assert complaints == []
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_whoever_confirms_in_another_browser_logs_in_there(
+    page: Page,
+    browser: Browser,
+    start_server: StartServer,
+    complaints: list[str],
+    language: str,
+) -> None:
+    server = start_server()
+    elsewhere = browser.new_page()
+    link = sign_up(elsewhere, server, language)
+    elsewhere.close()
+    page.goto(link)
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/login/")
     expect(page.locator(".messages")).to_contain_text("ada@example.com")
     fits(page)
-
     page.locator("#id_login").fill("ada@example.com")
     page.locator("#id_password").fill(PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/")
-    expect(page.locator("main")).to_contain_text("ada@example.com")
+    assert complaints == []
+
+
+def test_a_language_chosen_in_the_profile_is_that_of_the_next_page(
+    page: Page, start_server: StartServer, complaints: list[str]
+) -> None:
+    server = start_server()
+    page.goto(sign_up(page, server, "en"))
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/en/account/")
+    page.locator(".side a[href$='/account/profile/']").click()
+    fits(page)
+    page.locator("#id_language").select_option("fa")
+    page.locator("#id_usage_mails").uncheck()
+    page.locator("main form button").click()
+    page.wait_for_url("**/fa/account/profile/")
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    expect(page.locator("#id_language")).to_have_value("fa")
+    expect(page.locator("#id_usage_mails")).not_to_be_checked()
     fits(page)
     assert complaints == []
 

@@ -59,7 +59,7 @@ def log_in(page: Page, server: Service, language: str) -> None:
     page.locator("#id_password").fill(PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/")
-    page.locator("a[href$='/account/billing/']").click()
+    page.locator(".side a[href$='/account/billing/']").click()
     page.wait_for_url(f"**/{language}/account/billing/")
 
 

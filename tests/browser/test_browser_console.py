@@ -91,10 +91,3 @@ def test_a_wrong_file_shows_the_documented_message(page: Page, tmp_path: Path) -
     fill_form(page, text)
     assert execute(page).status == 400
     expect(page.locator(".live-responses-table")).to_contain_text("invalid file signature")
-
-
-def test_the_front_page_leads_to_the_console(browser: Browser, server: Service) -> None:
-    page = browser.new_page()
-    page.goto(server.url)
-    assert page.url.startswith(f"{server.url}/api/docs")
-    page.close()

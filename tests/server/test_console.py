@@ -73,8 +73,3 @@ def test_the_policy_knows_the_public_address(client: Client, furnish: Any) -> No
     furnish(public_url="https://api.example:8443/base")
     policy = client.get("/api/docs").headers["Content-Security-Policy"]
     assert "connect-src 'self' https://api.example:8443;" in policy
-
-
-def test_the_root_leads_to_the_console(client: Client) -> None:
-    response = client.get("/")
-    assert (response.status_code, response.headers["Location"]) == (302, "/api/docs")

@@ -31,6 +31,11 @@ WITH_FACTOR: Final[Statuses] = (302, 404, 404, 404)
 
 ROUTES: Final[dict[str, Statuses]] = {
     "/": ELSEWHERE,
+    "/en/": OPEN,
+    "/en/left": OPEN,
+    "/en/plans": OPEN,
+    "/en/api-usage": OPEN,
+    "/en/api-usage/<slug:name>": OPEN,
     "/metrics": OPEN,
     "/health": OPEN,
     "/ready": OPEN,
@@ -60,6 +65,7 @@ ROUTES: Final[dict[str, Statuses]] = {
     "/en/account/tokens": ONES_OWN,
     "/en/account/tokens/revoke": POSTED,
     "/en/account/tokens/<int:pk>/revoke": POSTED,
+    "/en/account/profile/": ONES_OWN,
     "/en/account/export/": ONES_OWN,
     "/en/account/delete/": ONES_OWN,
     "/en/account/deleted/": OPEN,
@@ -115,7 +121,7 @@ def visitors(ada: Person) -> list[Client]:
 def filled(path: str, ada: Person) -> str:
     """Return a path with Ada's numbers in it."""
     number = ada.user.usertokens.get().pk if "tokens" in path else ada.key.pk
-    path = path.replace("<int:pk>", str(number))
+    path = path.replace("<int:pk>", str(number)).replace("<slug:name>", "curl")
     path = path.replace("^confirm-email/(?P<key>[-:\\w]+)/$", "confirm-email/none/")
     return path.replace(
         "^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$", "password/reset/key/1-none/"

@@ -79,7 +79,7 @@ def unquoted(lines: str) -> str:
 
 def test_the_strings_are_found() -> None:
     found = marked()
-    assert {"Language of mails", "This cannot be undone.", "API key"} <= found
+    assert {"Mails about my usage", "This cannot be undone.", "API key"} <= found
     assert "Your address is <bdi>%(email)s</bdi>." in found
 
 

@@ -158,8 +158,8 @@ PARAMETERS: Final[Json] = {
             "costs nothing. What failed is tried again. At most 255 characters. Anonymous callers' "
             "keys are ignored, whatever they are."
         ),
+        # No example: the console would send it with every picture, and the second would be 422.
         "schema": {"type": "string"},
-        "example": "order-1234",
     },
 }
 

@@ -43,6 +43,14 @@ class About:
     secret: bool
 
 
+def gettext_noop(text: str) -> str:
+    """Mark a text for translation and return it as it is.
+
+    Django's own asks the settings first, and these are being made.
+    """
+    return text
+
+
 def setting(
     name: str,
     kind: tuple[str, Callable[[str], object]],

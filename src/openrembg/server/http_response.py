@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # Of waitress' own refusals: status -> stable code and public sentence. Its texts are not used,
 # because they quote the request and name their own limits.
-_REFUSALS = {
+REFUSALS = {
     400: ("malformed_request", "The request is not valid HTTP."),
     431: ("headers_too_large", "The request headers are too large."),
     501: ("unsupported_transfer_encoding", "This transfer encoding is not supported."),
@@ -84,7 +84,7 @@ class RefusalTask(_OurTask, ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Write the error in the JSON shape of the API."""
         status = HTTPStatus(self.request.error.code)
-        code, message = _REFUSALS[status]
+        code, message = REFUSALS[status]
         request_id = uuid.uuid4().hex
         log.warning("Answered %d %s", status, code, extra={"request_id": request_id})
         body = json.dumps(

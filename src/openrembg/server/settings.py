@@ -31,6 +31,7 @@ from openrembg.server.environment import (
     MailServer,
     Network,
     SettingsError,
+    gettext_noop,
     one_of,
     read,
     setting,
@@ -52,239 +53,281 @@ class Settings:
         "OPENREMBG_DATA_DIR",
         FOLDER,
         default_data_dir(),
-        "Where the database, the spool, the outbox, pulled models and the secret key are kept.",
-        shown="`openrembg` in the user's data folder",
+        gettext_noop(
+            "Where the database, the spool, the outbox, pulled models and the secret key are kept."
+        ),
+        shown=gettext_noop("`openrembg` in the user's data folder"),
     )
     host: str = setting(
-        "OPENREMBG_HOST", TEXT, "127.0.0.1", "The address that the server listens on."
+        "OPENREMBG_HOST", TEXT, "127.0.0.1", gettext_noop("The address that the server listens on.")
     )
     port: int = setting(
-        "OPENREMBG_PORT", whole(1, 65535), 8000, "The port that the server listens on."
+        "OPENREMBG_PORT",
+        whole(1, 65535),
+        8000,
+        gettext_noop("The port that the server listens on."),
     )
     model: str = setting(
         "OPENREMBG_MODEL",
         TEXT,
         DEFAULT_MODEL,
-        "The model that makes the mattes; `openrembg models list` names those on this machine.",
+        gettext_noop(
+            "The model that makes the mattes; `openrembg models list` names those on this machine."
+        ),
     )
     models_dir: Path | None = setting(  # noqa: RUF009
         "OPENREMBG_MODELS_DIR",
         FOLDER,
         None,
-        "Where pulled models are looked for.",
-        shown="`models` in the data folder",
+        gettext_noop("Where pulled models are looked for."),
+        shown=gettext_noop("`models` in the data folder"),
     )
     provider: Literal["auto", "openvino", "onnxruntime", "cuda"] = setting(
         "OPENREMBG_PROVIDER",
         one_of("auto", "openvino", "onnxruntime", "cuda"),
         "auto",
-        "What computes the mattes; a provider that does not run here is an error, not a fallback.",
+        gettext_noop(
+            "What computes the mattes; a provider that does not run here is an error, "
+            "not a fallback."
+        ),
     )
     precision: Literal["auto", "f32", "bf16"] = setting(
         "OPENREMBG_PRECISION",
         one_of("auto", "f32", "bf16"),
         "auto",
-        "The numbers that the network computes with; auto takes the faster of the accurate ones.",
+        gettext_noop(
+            "The numbers that the network computes with; auto takes the faster of the accurate "
+            "ones."
+        ),
     )
     threads: int | None = setting(
         "OPENREMBG_THREADS",
         whole(1, 1024),
         None,
-        "How many threads one matte may use.",
-        shown="the cores that this process may use",
+        gettext_noop("How many threads one matte may use."),
+        shown=gettext_noop("the cores that this process may use"),
     )
     workers: int | None = setting(
         "OPENREMBG_WORKERS",
         whole(1, 1024),
         None,
-        "How many pictures are computed at once.",
-        shown="the cores that this process may use",
+        gettext_noop("How many pictures are computed at once."),
+        shown=gettext_noop("the cores that this process may use"),
     )
     edge_colors: Literal["on", "off"] = setting(
         "OPENREMBG_EDGE_COLORS",
         one_of("on", "off"),
         "on",
-        "Whether the old background is taken out of soft edges' colours; off is faster.",
+        gettext_noop(
+            "Whether the old background is taken out of soft edges' colours; off is faster."
+        ),
     )
     queue: int = setting(
         "OPENREMBG_QUEUE",
         whole(0, 10_000),
         64,
-        "How many requests may wait for a worker before the answer is 503.",
+        gettext_noop("How many requests may wait for a worker before the answer is 503."),
     )
     queue_timeout_s: int = setting(
         "OPENREMBG_QUEUE_TIMEOUT_S",
         whole(1, 3600),
         30,
-        "How many seconds a request may wait for a worker before the answer is 503.",
+        gettext_noop("How many seconds a request may wait for a worker before the answer is 503."),
     )
     pixel_budget: int = setting(
         "OPENREMBG_PIXEL_BUDGET",
         whole(1, 100_000),
         64,
-        "How many megapixels may be computed at once; a larger picture runs alone.",
+        gettext_noop("How many megapixels may be computed at once; a larger picture runs alone."),
     )
     spool_mb: int = setting(
         "OPENREMBG_SPOOL_MB",
         whole(64, 1_000_000),
         4096,
-        "How many megabytes of uploads may lie on disk at once before the answer is 503.",
+        gettext_noop(
+            "How many megabytes of uploads may lie on disk at once before the answer is 503."
+        ),
     )
     anonymous_per_minute: int = setting(
         "OPENREMBG_ANONYMOUS_PER_MINUTE",
         whole(-1, 1_000_000_000),
         5,
-        "Requests a minute for each anonymous client address; 0 refuses all, -1 sets no limit.",
+        gettext_noop(
+            "Requests a minute for each anonymous client address; 0 refuses all, -1 sets no limit."
+        ),
     )
     anonymous_per_day: int = setting(
         "OPENREMBG_ANONYMOUS_PER_DAY",
         whole(-1, 1_000_000_000),
         20,
-        "Cut-outs a day for each anonymous client address; 0 refuses all, -1 sets no limit.",
+        gettext_noop(
+            "Cut-outs a day for each anonymous client address; 0 refuses all, -1 sets no limit."
+        ),
     )
     public_url: str | None = setting(
         "OPENREMBG_PUBLIC_URL",
         WEB_ADDRESS,
         None,
-        "The address under which clients reach the server, as the API description shows it.",
-        shown="the address that the description is read from",
+        gettext_noop(
+            "The address under which clients reach the server, as the API description shows it."
+        ),
+        shown=gettext_noop("the address that the description is read from"),
     )
     allowed_hosts: tuple[str, ...] = setting(
         "OPENREMBG_ALLOWED_HOSTS",
         HOSTS,
         ("*",),
-        "The Host headers that are answered; a leading dot includes the subdomains.",
+        gettext_noop("The Host headers that are answered; a leading dot includes the subdomains."),
         shown="*",
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "OPENREMBG_TRUSTED_PROXIES",
         NETWORKS,
         (),
-        "The proxies whose X-Forwarded-For says who the client is.",
-        shown="none",
+        gettext_noop("The proxies whose X-Forwarded-For says who the client is."),
+        shown=gettext_noop("none"),
     )
     cors_origins: tuple[str, ...] = setting(
         "OPENREMBG_CORS_ORIGINS",
         ORIGINS,
         ("*",),
-        "The web origins whose pages may call the API from a browser.",
+        gettext_noop("The web origins whose pages may call the API from a browser."),
         shown="*",
     )
     request_timeout_s: int = setting(
         "OPENREMBG_REQUEST_TIMEOUT_S",
         whole(1, 3600),
         120,
-        "After how many seconds the credit of a request whose server died is given back.",
+        gettext_noop(
+            "After how many seconds the credit of a request whose server died is given back."
+        ),
     )
     kept_answers_mb: int = setting(
         "OPENREMBG_KEPT_ANSWERS_MB",
         whole(0, 1_000_000),
         256,
-        "How many megabytes of answers to requests with an Idempotency-Key are kept for each user; "
-        "what has no room is computed again for a retry.",
+        gettext_noop(
+            "How many megabytes of answers to requests with an Idempotency-Key are kept for each "
+            "user; what has no room is computed again for a retry."
+        ),
     )
     sign_up: Literal["open", "closed"] = setting(
         "OPENREMBG_SIGN_UP",
         one_of("open", "closed"),
         "open",
-        "Whether strangers may open an account; when closed, the operator creates users.",
+        gettext_noop(
+            "Whether strangers may open an account; when closed, the operator creates users."
+        ),
     )
     token_lifetime_s: int = setting(
         "OPENREMBG_TOKEN_LIFETIME_S",
         whole(60, 30 * 24 * 3600),
         3600,
-        "For how many seconds a user token is valid.",
+        gettext_noop("For how many seconds a user token is valid."),
     )
     database_url: dict[str, object] | None = setting(  # noqa: RUF009
         "DATABASE_URL",
         DATABASE,
         None,
-        "The database of accounts and credits.",
-        shown="`openrembg.db` (SQLite) in the data folder",
+        gettext_noop("The database of accounts and credits."),
+        shown=gettext_noop("`openrembg.db` (SQLite) in the data folder"),
         secret=True,
     )
     database_connections: int | None = setting(
         "OPENREMBG_DATABASE_CONNECTIONS",
         whole(1, 1000),
         None,
-        "How many connections each server opens to PostgreSQL at most.",
-        shown="16, or 8 more than the workers",
+        gettext_noop("How many connections each server opens to PostgreSQL at most."),
+        shown=gettext_noop("16, or 8 more than the workers"),
     )
     redis_url: str | None = setting(
         "REDIS_URL",
         REDIS_ADDRESS,
         None,
-        "The Redis that servers share request limits through and keep readable usage counters in.",
-        shown="none",
+        gettext_noop(
+            "The Redis that servers share request limits through and keep readable usage "
+            "counters in."
+        ),
+        shown=gettext_noop("none"),
         secret=True,
     )
     limits: Literal["auto", "memory", "redis", "database"] = setting(
         "OPENREMBG_LIMITS",
         one_of("auto", "memory", "redis", "database"),
         "auto",
-        "Where request limits are counted; auto takes Redis when there is one, else PostgreSQL "
-        "when there is one, else each server's memory.",
+        gettext_noop(
+            "Where request limits are counted; auto takes Redis when there is one, else PostgreSQL "
+            "when there is one, else each server's memory."
+        ),
     )
     email_url: MailServer | None = setting(  # noqa: RUF009
         "EMAIL_URL",
         MAIL_SERVER,
         None,
-        "The mail server that mails are handed to.",
-        shown="none: mails go to the log and to `outbox` in the data folder",
+        gettext_noop("The mail server that mails are handed to."),
+        shown=gettext_noop("none: mails go to the log and to `outbox` in the data folder"),
         secret=True,
     )
     mail_from: str = setting(
         "OPENREMBG_MAIL_FROM",
         MAIL_ADDRESS,
         "openrembg <no-reply@localhost>",
-        "Who mails come from.",
+        gettext_noop("Who mails come from."),
     )
     stripe_secret_key: str | None = setting(
         "STRIPE_SECRET_KEY",
         text_but("pk_", "whsec_", in_ascii=True),
         None,
-        "The key of the Stripe account that plans and credits are sold through; nothing is sold "
-        "without STRIPE_WEBHOOK_SECRET.",
-        shown="none: nothing is sold, and the operator gives plans and credits",
+        gettext_noop(
+            "The key of the Stripe account that plans and credits are sold through; nothing is "
+            "sold without STRIPE_WEBHOOK_SECRET."
+        ),
+        shown=gettext_noop("none: nothing is sold, and the operator gives plans and credits"),
         secret=True,
     )
     stripe_webhook_secret: str | None = setting(
         "STRIPE_WEBHOOK_SECRET",
         text_but("pk_", "rk_", "sk_"),
         None,
-        "The secret that Stripe signs events with for `/api/webhooks/stripe`.",
-        shown="none: the address answers 404",
+        gettext_noop("The secret that Stripe signs events with for `/api/webhooks/stripe`."),
+        shown=gettext_noop("none: the address answers 404"),
         secret=True,
     )
     stripe_api_base: str = setting(
         "STRIPE_API_BASE",
         ORIGIN,
         "https://api.stripe.com",
-        "Where Stripe's API is; another one is for tests.",
+        gettext_noop("Where Stripe's API is; another one is for tests."),
     )
     stripe_pages: tuple[str, ...] = setting(
         "STRIPE_PAGES",
         ORIGINS,
         ("https://checkout.stripe.com", "https://billing.stripe.com"),
-        "The origins of Stripe's pages to which ours lead; name your own domain if you have one.",
+        gettext_noop(
+            "The origins of Stripe's pages to which ours lead; name your own domain if you "
+            "have one."
+        ),
         shown="https://checkout.stripe.com, https://billing.stripe.com",
     )
     secret_key: str | None = setting(
         "SECRET_KEY",
         KEY,
         None,
-        "The key that Django signs with.",
-        shown="made once and kept in the data folder",
+        gettext_noop("The key that Django signs with."),
+        shown=gettext_noop("made once and kept in the data folder"),
         secret=True,
     )
     log_format: Literal["json", "text"] = setting(
-        "OPENREMBG_LOG_FORMAT", one_of("json", "text"), "json", "The shape of a log line."
+        "OPENREMBG_LOG_FORMAT",
+        one_of("json", "text"),
+        "json",
+        gettext_noop("The shape of a log line."),
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "OPENREMBG_LOG_LEVEL",
         one_of("debug", "info", "warning", "error"),
         "info",
-        "The least important log lines that are still written.",
+        gettext_noop("The least important log lines that are still written."),
     )
 
     def __post_init__(self) -> None:
@@ -413,6 +456,7 @@ INSTALLED_APPS = [
     "openrembg.server",
     "openrembg.server.accounts",
     "openrembg.server.billing",
+    "openrembg.server.manual",
     "openrembg.server.quota",
     "openrembg.server.removal",
     "django.contrib.auth",
@@ -432,6 +476,7 @@ MIDDLEWARE = [
     "openrembg.server.quota.headers.rate_limit_headers",
     "openrembg.server.cors.cors",
     "openrembg.server.answers.one_shape",
+    "openrembg.server.web.compressed.compressed_static",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "openrembg.server.answers.head_as_get",
     # For the pages; the API reads neither cookies nor languages.
@@ -486,6 +531,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# Only in the browser that has just given the password; the link alone opens nothing.
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 # Beside allauth's own: wrong passwords for one account, wherever they come from, and mails to an

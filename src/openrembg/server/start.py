@@ -54,10 +54,13 @@ def _serve(settings: "Settings", host: str, port: int) -> int:
     from openrembg.server.quota.cycle_scan import start_scanning
     from openrembg.server.quota.redis_usage import publish
     from openrembg.server.service import service, workers
+    from openrembg.server.settings import SECRET_KEY
 
     _warn(settings)
     tune_process()
     prepare()
+    # Made now, when there is none yet: a copy of the data folder is whole from the first minute.
+    str(SECRET_KEY)
     # Not before: this begins to load the model.
     from openrembg.server.wsgi import application
 
@@ -95,7 +98,7 @@ def _say_ready(backend: "Backend", url: str, out: TextIO) -> None:
     if state.status == "ready":
         out.write(
             f"openrembg is ready on {url} ({state.model}, {state.provider}).\n"
-            f"Try it in a browser: {url}/api/docs\n"
+            f"Open {url}/ in a browser; the API is explained at {url}/api-usage\n"
         )
     else:
         out.write(f"openrembg is listening on {url} without a model: {state.reason}\n")

@@ -1,5 +1,5 @@
 """What a server does beside its requests: give back what dead servers held, forget what is old,
-and put those on the free plan whose subscription has ended.
+put those on the free plan whose subscription has ended, and warn those whose credits run out.
 """
 
 import datetime as dt
@@ -19,6 +19,8 @@ from openrembg.server.errors import AccountGone
 from openrembg.server.quota.database_storage import forget_ended
 from openrembg.server.quota.models import Balance
 from openrembg.server.quota.spending import release_overdue
+from openrembg.server.quota.warning_mails import send_due
+from openrembg.server.quota.warnings import note_warnings
 from openrembg.server.quota.windows import unix
 from openrembg.server.removal.retries import forget_expired
 
@@ -40,6 +42,7 @@ def start(
         sessions_at = time.monotonic()
         while not over.wait(every_s):
             tidy(timezone.now())
+            warn(timezone.now())
             if time.monotonic() >= sessions_at:
                 sessions_at += sessions_every_s
                 forget_sessions()
@@ -66,6 +69,13 @@ def tidy(now: dt.datetime) -> None:
         forget_expired(now)
         forget_ended(now.timestamp())
         end_lapsed(now)
+
+
+def warn(now: dt.datetime) -> None:
+    """Find users whose included credits run out, and send the mails that are due."""
+    with _bearing_with_the_database():
+        note_warnings(now)
+        send_due(now)
 
 
 def forget_sessions() -> None:

@@ -4,19 +4,20 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.http import require_safe
-from django.views.generic import RedirectView
 
 from openrembg.server import answers
 from openrembg.server.api import api
 from openrembg.server.observability.metrics import metrics
-from openrembg.server.web import refusals
+from openrembg.server.web import editor, refusals
 
 urlpatterns = [
-    path("", require_safe(RedirectView.as_view(pattern_name="openrembg:openapi-view"))),
+    path("", editor.choose_language),
     path("metrics", require_safe(metrics), name="metrics"),
     path("", api.urls),
     path("admin/", admin.site.urls),
     *i18n_patterns(
+        path("", include("openrembg.server.web.urls")),
+        path("", include("openrembg.server.manual.urls")),
         path("account/", include("openrembg.server.accounts.key_urls")),
         path("account/", include("openrembg.server.billing.urls")),
         path("account/", include("openrembg.server.accounts.urls")),

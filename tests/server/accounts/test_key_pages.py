@@ -87,11 +87,10 @@ def send(browser: Client, page: str, **fields: str) -> Any:
 
 
 def text_on(response: Any) -> str:
-    """Return the key that a page shows, which is a real one."""
-    found = re.findall(r"orbk_\w{38}", response.content.decode())
-    assert len(found) == 1
-    assert parse("key", found[0]) is not None
-    return str(found[0])
+    """Return the key that a page shows, alone and in a command, which is a real one."""
+    [found] = set(re.findall(r"orbk_\w{38}", response.content.decode()))
+    assert parse("key", found) is not None
+    return str(found)
 
 
 def messages_after(browser: Client, response: Any, target: str = KEYS) -> str:
@@ -191,6 +190,32 @@ def test_a_new_key_is_shown_and_works(ada: User, browser: Client, noon: Any) -> 
     assert (key.user, key.name, key.monthly_cap) == (ada, "printer", 7)
     assert key.expires_at == dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
     assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_the_page_of_a_new_key_has_a_command_that_works_as_it_stands(browser: Client) -> None:
+    response = send(browser, KEYS, name="printer")
+    text = text_on(response)
+    command = f'curl -H "X-Api-Key: {text}" -F "image=@photo.jpg" -o cutout.webp'
+    assert f"{command} http://testserver/rmbg" in shown(response)
+
+
+def test_the_command_names_the_public_address(browser: Client, furnish: Any) -> None:
+    furnish(public_url="https://cut.example/base")
+    assert "https://cut.example/base/rmbg" in shown(send(browser, KEYS))
+
+
+def test_the_first_key_is_one_click_on_the_overview(ada: User, browser: Client) -> None:
+    response = browser.post(KEYS, hidden_fields(browser, "/en/account/"))
+    text_on(response)
+    assert alive(ApiKey, ada).get().name == "My first key"
+    assert "Make your first key" not in shown(browser.get("/en/account/"))
+
+
+def test_the_click_for_the_first_key_counts_once(ada: User, browser: Client) -> None:
+    form = hidden_fields(browser, "/en/account/")
+    text_on(browser.post(KEYS, form))
+    assert "This form was sent before" in messages_after(browser, browser.post(KEYS, form))
+    assert alive(ApiKey, ada).count() == 1
 
 
 def test_a_key_needs_neither_name_nor_end_nor_cap(browser: Client) -> None:
@@ -467,7 +492,7 @@ def test_the_list_shows_the_tokens_that_work(
     noon.shift(3600)
     said = shown(browser.get(TOKENS))
     assert "You have no tokens that work." in said
-    assert "editor" not in said
+    assert "Begins with" not in said
     assert "Revoke all tokens" not in said
 
 

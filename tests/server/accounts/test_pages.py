@@ -9,13 +9,17 @@ from django.test import Client
 from test_second_factor import switch_on
 from visits import LANGUAGES, is_in, log_in, prove_again, text_of
 
+from openrembg.server.accounts.keys import create_token
+
 pytestmark = pytest.mark.usefixtures("database", "quick_passwords")
 
 OPEN = ["login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/",
         "password/reset/key/done/", "inactive/", "deleted/", "confirm-email/x/",
         "password/reset/key/1-x/"]  # fmt: skip
-OWN = ["", "email/", "password/change/", "2fa/", "export/", "delete/", "logout/", "reauthenticate/",
-       "2fa/totp/activate/"]  # fmt: skip
+OWN = ["", "profile/", "email/", "password/change/", "2fa/", "export/", "delete/", "logout/",
+       "reauthenticate/", "2fa/totp/activate/"]  # fmt: skip
+
+PROFILE = "/en/account/profile/"
 
 WITH_APP = ["2fa/", "2fa/totp/deactivate/", "2fa/reauthenticate/", "2fa/recovery-codes/",
             "2fa/recovery-codes/generate/"]  # fmt: skip
@@ -47,7 +51,8 @@ class Parts(HTMLParser):
         if tag in ("input", "select", "textarea") and known.get("type") != "hidden":
             self.fields.add(known.get("id") or "an input without an id")
         self.in_place += [name for name in known if name == "style" or name.startswith("on")]
-        if tag in ("script", "link", "img"):
+        # A link to the same page in another language loads nothing.
+        if tag in ("script", "link", "img") and known.get("rel") != "alternate":
             self.loads += [known[name] or "" for name in ("src", "href") if name in known]
 
     def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
@@ -165,20 +170,75 @@ def test_the_api_knows_no_cookies_and_no_languages(client: Client, new_user: Any
     assert "form-action 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_the_language_of_mails_can_be_changed(
+def test_the_language_of_pages_and_mails_can_be_changed(
     client: Client, new_user: Any, read_mails: Any
 ) -> None:
     user = new_user()
     log_in(client)
-    page = client.post("/en/account/", {"language": "ko"}, follow=True)
-    assert page.redirect_chain[-1][0] == "/ko/account/"
+    page = client.post(PROFILE, {"language": "ko"}, follow=True)
+    assert page.redirect_chain[-1][0] == "/ko/account/profile/"
+    assert 'lang="ko"' in text_of(page)
+    assert client.get("/account/login/").headers["Location"] == "/ko/account/login/"
     user.refresh_from_db()
     assert user.language == "ko"
     client.post("/en/account/password/reset/", {"email": user.email})
     assert read_mails()[0].subject == "새 비밀번호를 정하세요"
-    client.post("/en/account/", {"language": "xx"})
+    assert "errorlist" in text_of(client.post(PROFILE, {"language": "xx"}))
     user.refresh_from_db()
     assert user.language == "ko"
+
+
+def test_mails_about_usage_can_be_switched_off_and_on(client: Client, new_user: Any) -> None:
+    user, other = new_user(), new_user("bob@example.com")
+    log_in(client)
+    assert re.search(r'name="usage_mails"[^>]* checked', text_of(client.get(PROFILE)))
+    for form, wanted in (({}, False), ({"usage_mails": "on"}, True), ({}, False)):
+        client.post(PROFILE, {"language": "en", **form})
+        user.refresh_from_db()
+        assert user.usage_mails is wanted
+    assert not re.search(r'name="usage_mails"[^>]* checked', text_of(client.get(PROFILE)))
+    other.refresh_from_db()
+    assert other.usage_mails
+
+
+def test_the_profile_says_whether_there_is_a_second_factor(client: Client, new_user: Any) -> None:
+    new_user()
+    log_in(client)
+    prove_again(client)
+    assert "It is off." in text_of(client.get(PROFILE))
+    switch_on(client)
+    assert "It is on:" in text_of(client.get(PROFILE))
+
+
+def test_the_profile_counts_the_pages_that_are_signed_in(client: Client, new_user: Any) -> None:
+    user = new_user()
+    create_token(user)
+    create_token(new_user("bob@example.com"))
+    log_in(client)
+    assert "Working now: 1" in text_of(client.get(PROFILE))
+    client.post("/en/account/tokens/revoke")
+    assert "Working now: 0" in text_of(client.get(PROFILE))
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("", "Overview"),
+        ("keys", "API keys"),
+        ("tokens", "Profile"),
+        ("email/", "Profile"),
+        ("2fa/", "Profile"),
+        ("export/", "Profile"),
+        ("billing/", "Plan and credits"),
+        ("billing/cancelled", "Plan and credits"),
+    ],
+)
+def test_the_menu_says_where_one_is(client: Client, new_user: Any, path: str, place: str) -> None:
+    new_user()
+    log_in(client)
+    menu = text_of(client.get(f"/en/account/{path}")).partition('class="side')[2]
+    here = re.findall(r"<a [^>]*aria-current[^>]*>([^<]*)</a>", menu.partition("</nav>")[0])
+    assert here == [place]
 
 
 def test_the_session_s_cookie_is_for_the_server_alone(client: Client, new_user: Any) -> None:

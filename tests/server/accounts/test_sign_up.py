@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.db import connections
 from django.test import Client
 from pytest_django.fixtures import Settings as DjangoSettings
@@ -45,14 +46,82 @@ def test_the_link_of_the_mail_opens_the_account(
     assert f'lang="{language}"' in text_of(asked)
     assert not is_verified(), "a mail scanner that follows links confirms nothing"
     confirmed = client.post(path_of(mail.link), follow=True)
-    assert confirmed.redirect_chain[-1][0] == f"/{language}/account/login/"
+    assert confirmed.redirect_chain[-1][0] == f"/{language}/account/"
     assert is_verified()
-    assert not is_in(client), "the link alone opens no account"
-
-    log_in(client, language=language)
-    assert is_in(client)
+    assert is_in(client), "this browser has given the password before"
     user = User.objects.get()
     assert (user.email, user.language) == ("ada@example.com", language)
+
+
+def test_in_another_browser_the_link_confirms_and_opens_nothing(
+    client: Client, read_mails: Any
+) -> None:
+    sign_up(client)
+    elsewhere = Client()
+    confirmed = elsewhere.post(path_of(read_mails()[0].link), follow=True)
+    assert confirmed.redirect_chain[-1][0] == "/en/account/login/"
+    assert is_verified()
+    assert not is_in(elsewhere), "the link alone opens no account"
+    assert not is_in(client), "nor does somebody else's click in the browser that signed up"
+    log_in(client)
+    assert is_in(client)
+
+
+def test_after_a_quarter_of_an_hour_the_link_opens_nothing(client: Client, read_mails: Any) -> None:
+    sign_up(client)
+    with time_machine.travel(time.time() + 15 * 60 + 1, tick=True):
+        confirmed = client.post(path_of(read_mails()[0].link), follow=True)
+        assert confirmed.redirect_chain[-1][0] == "/en/account/login/"
+        assert is_verified()
+        assert not is_in(client)
+
+
+def test_the_link_of_another_account_does_not_open_the_one_that_waits(
+    client: Client, read_mails: Any
+) -> None:
+    sign_up(Client(), "eve@example.com")
+    sign_up(client)
+    eves = path_of(read_mails()[0].link)
+    assert client.post(eves, follow=True).redirect_chain[-1][0] == "/en/account/login/"
+    assert not is_in(client)
+    assert not is_verified()
+
+
+def test_an_account_that_was_shut_meanwhile_is_not_opened(client: Client, read_mails: Any) -> None:
+    sign_up(client)
+    User.objects.update(is_active=False)
+    client.post(path_of(read_mails()[0].link))
+    assert not is_in(client)
+
+
+def test_a_second_factor_is_asked_for_all_the_same(client: Client, read_mails: Any) -> None:
+    sign_up(client)
+    TOTP.activate(User.objects.get(), generate_totp_secret())
+    confirmed = client.post(path_of(read_mails()[0].link), follow=True)
+    assert confirmed.redirect_chain[-1][0] == "/en/account/2fa/authenticate/"
+    assert not is_in(client)
+
+
+def test_whoever_chose_a_new_password_by_mail_has_ended_the_sign_up_that_waits(
+    client: Client, read_mails: Any
+) -> None:
+    """A stranger signed up with Ada's address; their browser must not come in after her."""
+    sign_up(client)
+    confirm = path_of(read_mails()[0].link)
+    ada = Client()
+    ada.post("/en/account/password/reset/", {"email": "ada@example.com"})
+    page = ada.get(path_of(read_mails()[1].link), follow=True)
+    ada.post(page.redirect_chain[-1][0], {"password1": "new words", "password2": "new words"})
+    assert is_verified()
+    assert client.post(confirm).status_code == 404
+    assert not is_in(client)
+
+
+def test_signing_up_leads_on_to_where_one_wanted_to_go(client: Client, read_mails: Any) -> None:
+    form = {"email": "ada@example.com", "password1": PASSWORD, "next": "/en/account/billing/"}
+    client.post("/en/account/signup/", form)
+    confirmed = client.post(path_of(read_mails()[0].link))
+    assert confirmed.headers["Location"] == "/en/account/billing/"
 
 
 def test_a_wrong_link_confirms_nothing(client: Client, read_mails: Any) -> None:

@@ -127,7 +127,7 @@ def _sent(browser: Client, action: str) -> Any:
 
 
 def _token(browser: Client) -> dict[str, str]:
-    page = browser.get("/en/account/").content.decode()
+    page = browser.get("/en/account/profile/").content.decode()
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]*)"', page)
     assert found is not None
     return {"csrfmiddlewaretoken": found[1]}

@@ -17,7 +17,7 @@ from openrembg.server.billing.models import (
     Reversal,
     Subscription,
 )
-from openrembg.server.quota.models import Balance, Day, LedgerEntry, Window
+from openrembg.server.quota.models import Balance, Day, LedgerEntry, UsageWarning, Window
 
 Rows = Iterable[dict[str, Any]]
 CHUNK: Final = 2000
@@ -26,7 +26,9 @@ CREDENTIAL: Final = (
     *("id", "name", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at"),
 )
 KEY: Final = (*CREDENTIAL, "monthly_cap")
-USER: Final = ("id", "email", "language", "is_staff", "date_joined", "last_login")
+USER: Final = (
+    *("id", "email", "language", "usage_mails", "is_staff", "date_joined", "last_login"),
+)
 ADDRESS: Final = ("email", "verified", "primary")
 FACTOR: Final = ("type", "created_at", "last_used_at")
 BALANCE: Final = ("plan_id", "prepaid", "period_start", "period_end", "next_end", "entries")
@@ -35,6 +37,7 @@ WINDOW: Final = (
     *("app", "api", "prepaid_app", "prepaid_api"),
 )
 DAY: Final = ("day", "key_id", "included", "prepaid")
+WARNING: Final = ("kind", "start", "allowance", "level", "sent_at")
 ENTRY: Final = (
     *("number", "at", "event", "included", "prepaid", "channel", "key_id"),
     *("month_start", "cycle_start", "cycle_end", "next_end"),
@@ -60,6 +63,7 @@ SECTIONS: Final[dict[str, Callable[[User], Rows]]] = {
     "balance": lambda user: _rows(Balance.objects.filter(user=user), BALANCE),
     "usage_windows": lambda user: _rows(Window.objects.filter(user=user), WINDOW),
     "usage_days": lambda user: _rows(Day.objects.filter(user=user), DAY),
+    "usage_warnings": lambda user: _rows(UsageWarning.objects.filter(user=user), WARNING),
     "ledger": lambda user: _rows(LedgerEntry.objects.filter(user_id=user.pk), ENTRY, "number"),
     "customers": lambda user: _rows(Customer.objects.filter(user=user), CUSTOMER),
     "subscriptions": lambda user: _rows(

@@ -26,10 +26,17 @@ def languages() -> list[tuple[str, str]]:
     return [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
 
 
-class LanguageForm(forms.Form):
-    """Which language mails speak."""
+class ProfileForm(forms.Form):
+    """Which language pages and mails speak, and which mails come."""
 
-    language = forms.ChoiceField(label=_("Language of mails"), choices=languages)
+    language = forms.ChoiceField(label=_("Language of pages and mails"), choices=languages)
+    usage_mails = forms.BooleanField(
+        label=_("Mails about my usage"),
+        required=False,
+        help_text=_(
+            "One mail when 80 percent of the included credits are used, and one when all are."
+        ),
+    )
 
 
 class PasswordForm(forms.Form):

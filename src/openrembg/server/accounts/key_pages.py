@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -171,7 +172,14 @@ def _old_text_ends_at(key: ApiKey, now: dt.datetime) -> dt.datetime | None:
 
 def _shown_once(request: HttpRequest, key: ApiKey, secret: Secret) -> HttpResponse:
     ends = _old_text_ends_at(key, timezone.now())
-    context = {"key": key, "text": secret.text, "old_text_ends_at": ends}
+    # Of this very request: whoever reads the page sent its Host header, and has reached us by it.
+    site = settings.OPENREMBG.public_url or f"{request.scheme}://{request.get_host()}"
+    context = {
+        "key": key,
+        "text": secret.text,
+        "old_text_ends_at": ends,
+        "rmbg_url": f"{site}/rmbg",
+    }
     response = render(request, "account_keys/fresh.html", context)
     response.headers["Cache-Control"] = "private, no-store"
     return response

@@ -35,12 +35,16 @@ def site_address(request: HttpRequest) -> str:
     is believed only when it names a host that OPENREMBG_ALLOWED_HOSTS lists, or the reader's own
     machine. A private address is no better than another: in the next network it is a stranger's.
     """
+    if settings.OPENREMBG.public_url is None and _is_ours(host := request.get_host()):
+        return f"{request.scheme}://{host}"
+    return server_address()
+
+
+def server_address() -> str:
+    """Return the address that links begin with in a mail that no request caused."""
     chosen = settings.OPENREMBG
     if chosen.public_url is not None:
         return str(chosen.public_url)
-    host = request.get_host()
-    if _is_ours(host):
-        return f"{request.scheme}://{host}"
     name = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     return f"http://{name}:{chosen.port}"
 

@@ -6,9 +6,11 @@ The pages of keys and tokens are named `account_keys` and `account_tokens`.
 from django.urls import include, path
 
 from openrembg.server.accounts import views
+from openrembg.server.accounts.dashboard import dashboard
 
 urlpatterns = [
-    path("", views.home, name="account_home"),
+    path("", dashboard, name="account_home"),
+    path("profile/", views.profile, name="account_profile"),
     path("export/", views.export, name="account_export"),
     path("delete/", views.delete, name="account_delete"),
     path("deleted/", views.deleted, name="account_deleted"),

@@ -4,12 +4,12 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.account.views import EmailView
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 from django.views.decorators.http import require_http_methods, require_safe
@@ -17,27 +17,27 @@ from django.views.decorators.http import require_http_methods, require_safe
 from openrembg.server.accounts.address_change import ask_to_confirm
 from openrembg.server.accounts.deletion import NotDeleted, delete_account
 from openrembg.server.accounts.export import pieces
-from openrembg.server.accounts.forms import LanguageForm, PasswordForm
-from openrembg.server.accounts.models import User
-
-# Pages that other parts of the account add, in the order in which they are shown.
-ELSEWHERE = ("account_billing", "account_keys", "account_tokens")
+from openrembg.server.accounts.forms import PasswordForm, ProfileForm
+from openrembg.server.accounts.keys import alive
+from openrembg.server.accounts.models import User, UserToken
+from openrembg.server.billing.money import number
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def home(request: HttpRequest) -> HttpResponse:
-    """Show what there is in an account, and let its owner choose the language of mails."""
+def profile(request: HttpRequest) -> HttpResponse:
+    """Show how an account is opened; let its owner choose the language and which mails come."""
     user = _owner(request)
-    form = LanguageForm(request.POST or None, initial={"language": user.language})
+    chosen = {"language": user.language, "usage_mails": user.usage_mails}
+    form = ProfileForm(request.POST or None, initial=chosen)
     if request.method == "POST" and form.is_valid():
-        user.language = form.cleaned_data["language"]
-        user.save(update_fields=["language"])
-        with override(user.language):
-            messages.success(request, _("Mails to you now speak this language."))
-            return redirect("account_home")
-    context = {"form": form, "elsewhere": {name: _address(name) for name in ELSEWHERE}}
-    return render(request, "account/home.html", context)
+        return _saved(request, user, form)
+    context = {
+        "form": form,
+        "has_second_factor": is_mfa_enabled(user),
+        "tokens": number(alive(UserToken, user).count()),
+    }
+    return render(request, "account/profile.html", context)
 
 
 class AddressPage(EmailView):  # type: ignore[misc]  # (allauth has no types)
@@ -84,6 +84,16 @@ def deleted(request: HttpRequest) -> HttpResponse:
     return render(request, "account/deleted.html")
 
 
+def _saved(request: HttpRequest, user: User, form: ProfileForm) -> HttpResponse:
+    """Keep what a profile's form says, and lead to the page in the chosen language."""
+    user.language = form.cleaned_data["language"]
+    user.usage_mails = form.cleaned_data["usage_mails"]
+    user.save(update_fields=["language", "usage_mails"])
+    with override(user.language):
+        messages.success(request, _("Your profile is saved."))
+        return redirect("account_profile")
+
+
 def _is_deleted(user: User, form: PasswordForm) -> bool:
     """Delete an account; where that cannot be, let the form say why."""
     try:
@@ -97,10 +107,3 @@ def _is_deleted(user: User, form: PasswordForm) -> bool:
 def _owner(request: HttpRequest) -> User:
     assert isinstance(request.user, User)  # noqa: S101 (login_required has seen to that)
     return request.user
-
-
-def _address(name: str) -> str:
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""

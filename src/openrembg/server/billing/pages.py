@@ -5,7 +5,7 @@ A purchase is what Stripe's events tell; nothing on these pages adds anything.
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from allauth.account.models import EmailAddress
 from allauth.core.internal import ratelimit
@@ -16,9 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from openrembg.server.accounts.mail import site_address
@@ -34,7 +32,8 @@ from openrembg.server.billing.models import (
     Plan,
     Subscription,
 )
-from openrembg.server.billing.money import money, number
+from openrembg.server.billing.money import money
+from openrembg.server.billing.price_list import OfferLine, Way, pack_line, plan_line
 from openrembg.server.billing.purchases import purchase
 from openrembg.server.billing.running import begun, customer_of, running
 from openrembg.server.billing.subscriptions import (
@@ -53,25 +52,6 @@ MAX_PURCHASES: Final = 50
 # A form that is sent twice within so many seconds opens one Checkout page; Stripe itself would show
 # the same one, paid or expired, for a whole day.
 SAME_FORM_S: Final = 300
-EACH: Final[dict[str, Promise]] = {
-    "day": gettext_lazy("%(amount)s a day"),
-    "week": gettext_lazy("%(amount)s a week"),
-    "month": gettext_lazy("%(amount)s a month"),
-    "year": gettext_lazy("%(amount)s a year"),
-}
-
-Way = Literal["buy", "change", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class OfferLine:
-    """An offer as the list shows it. way: what its button does, if it has one."""
-
-    offer: Plan | CreditPack
-    credits: str
-    price: str
-    way: Way
-    is_mine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +242,9 @@ def _what_became(request: HttpRequest) -> dict[str, Any]:
 def _plan_lines(user: User, usage: Usage, now: dt.datetime) -> list[OfferLine]:
     mine, has_begun = usage.standing.membership, bool(begun(user.pk, now))
     return [
-        OfferLine(
-            offer=plan,
-            credits=EACH[plan.interval] % {"amount": number(plan.credits)},
-            price=_price(plan, EACH[plan.interval]),
-            way=_way(user, plan, has_begun=has_begun, is_mine=plan.label == mine),
+        plan_line(
+            plan,
+            _way(user, plan, has_begun=has_begun, is_mine=plan.label == mine),
             is_mine=plan.label == mine,
         )
         for plan in Plan.objects.order_by("credits", "label")
@@ -281,21 +259,9 @@ def _way(user: User, plan: Plan, *, has_begun: bool, is_mine: bool) -> Way:
 
 def _pack_lines(user: User) -> list[OfferLine]:
     return [
-        OfferLine(
-            offer=pack,
-            credits=number(pack.credits),
-            price=_price(pack),
-            way="none" if _refusal(user, pack) else "buy",
-        )
+        pack_line(pack, "none" if _refusal(user, pack) else "buy")
         for pack in CreditPack.objects.order_by("credits", "label")
     ]
-
-
-def _price(offer: Plan | CreditPack, each: Promise | None = None) -> str:
-    if offer.price_cents is None or not offer.currency:
-        return ""
-    amount = money(offer.price_cents, offer.currency)
-    return amount if each is None else str(each) % {"amount": amount}
 
 
 def _subscription_lines(user: User, now: dt.datetime) -> list[SubscriptionLine]:

@@ -6,6 +6,8 @@
     KeyMonth      what one key used in one calendar month, for its cap
     Day           what one user used in one day through one key, for dashboards
     Reservation   a credit that is held while its picture is computed
+    UsageWarning  a mail that tells a user how much of their credits is used
+    UsageLook     how far the ledger was looked through for users to warn
 
 Moments that bound a window are Unix seconds (UTC), as clients see them.
 """
@@ -198,6 +200,55 @@ class Reservation(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class UsageWarning(models.Model):
+    """A mail about a window that is mostly used, or used up: one for each level and allowance.
+
+    allowance: included credits of the window, when it was found. level: percent of them. due_at:
+    when to try to send it, the first time or again; None: it was sent (sent_at) or given up.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="usage_warnings"
+    )
+    kind = models.CharField(max_length=5, choices=KINDS)
+    start = models.BigIntegerField()
+    allowance = models.BigIntegerField()
+    level = models.PositiveSmallIntegerField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=("user", "kind", "start", "allowance", "level"), name="one_warning_a_level"
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["due_at"], condition=Q(due_at__isnull=False), name="warnings_that_are_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.kind} {self.start}, {self.level} %"
+
+
+class UsageLook(models.Model):
+    """How far the ledger was looked through for users to warn; one row, for all servers.
+
+    seen, before: the ledger's newest entry at the last look, and at the one before that. due_at:
+    when the next look is.
+    """
+
+    seen = models.BigIntegerField(default=0)
+    before = models.BigIntegerField(default=0)
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.seen)
 
 
 class AppendOnly(models.QuerySet["LedgerEntry"]):

@@ -20,10 +20,21 @@ class PageLanguageLink:
     is_current: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Alternate:
+    """The same page in a language, for search engines; `x-default` stands for the choice."""
+
+    code: str
+    url: str
+
+
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Return the frame's part of a template's context."""
+    """Return the frame's part of a template's context. here: the name of the page's route."""
+    matched = request.resolver_match
     return {
         "languages": SimpleLazyObject(lambda: languages(request.get_full_path())),
+        "alternates": SimpleLazyObject(lambda: alternates(request)),
+        "here": "" if matched is None else matched.url_name or "",
         "sign_up_is_open": settings.OPENREMBG.sign_up == "open",
     }
 
@@ -42,3 +53,13 @@ def languages(path: str) -> list[PageLanguageLink]:
         )
         for code, _ in settings.LANGUAGES
     ]
+
+
+def alternates(request: HttpRequest) -> list[Alternate]:
+    """Return whole addresses of a page in each language, and of the one that chooses among them."""
+    site = settings.OPENREMBG.public_url or f"{request.scheme}://{request.get_host()}"
+    found = [Alternate(link.code, site + link.url) for link in languages(request.path)]
+    if not found:
+        return []
+    unprefixed = request.path.removeprefix(f"/{get_language()}")
+    return [*found, Alternate("x-default", site + unprefixed)]

@@ -9,11 +9,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseForbidden,
+    HttpResponseRedirect,
+)
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
+from django.urls import is_valid_path
 from django.utils import translation
+from django.utils.http import escape_leading_slashes
 
 from openrembg.server.cors import is_api
 
@@ -60,11 +67,28 @@ class PageLanguage(LocaleMiddleware):
         """Say which language it was, and lead to the page in a language where that is missing."""
         if is_api(request.path):
             return response
-        answer = super().process_response(request, response)
+        # Only whoever follows a link is led on: what was posted would be lost on the way.
+        if response.status_code == 404 and request.method != "GET":
+            return response
+        answer = _led_to_the_slash(request, response) or super().process_response(request, response)
         chosen = translation.get_language_from_path(request.path_info)
         if chosen and chosen != translation.get_language_from_request(request):
             _remember(answer, chosen)
         return answer
+
+
+def _led_to_the_slash(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase | None:
+    """Lead to the page whose address has one slash less at its end, or one more."""
+    if response.status_code != 404:
+        return None
+    path = request.path_info
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    prefix = f"/{translation.get_language()}"
+    if is_api(other) or not any(is_valid_path(start + other) for start in ("", prefix)):
+        return None
+    query = request.META.get("QUERY_STRING", "")
+    # A path that begins with two slashes would be another host's address.
+    return HttpResponseRedirect(escape_leading_slashes(f"{other}?{query}" if query else other))
 
 
 def _remember(response: HttpResponseBase, language: str) -> None:

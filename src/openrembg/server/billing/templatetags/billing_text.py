@@ -17,9 +17,9 @@ def number(value: int) -> str:
 
 
 @register.filter
-def moment(seconds: int) -> str:
-    """Return a moment (Unix seconds) as people write it."""
-    utc = dt.datetime.fromtimestamp(seconds, dt.UTC)
+def moment(when: int | dt.datetime) -> str:
+    """Return a moment (Unix seconds, or aware) as people write it."""
+    utc = when if isinstance(when, dt.datetime) else dt.datetime.fromtimestamp(when, dt.UTC)
     return f"{money.digits(date_format(utc, 'DATETIME_FORMAT'))} UTC"
 
 

@@ -1,0 +1,3 @@
+curl -H "x-api-key: YOUR_API_KEY" \
+  -F image=@photo.jpg -F mask=true -F format=png \
+  http://localhost:8000/rmbg -o mask.png

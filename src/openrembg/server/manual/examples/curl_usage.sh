@@ -1,0 +1,2 @@
+curl -H "x-api-key: YOUR_API_KEY" \
+  http://localhost:8000/api/membership-usage

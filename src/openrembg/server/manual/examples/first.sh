@@ -1,0 +1,1 @@
+curl -F image=@photo.jpg http://localhost:8000/rmbg -o cutout.webp

@@ -1,0 +1,1 @@
+npm install @remove-background-ai/rembg.js axios

@@ -1,0 +1,2 @@
+curl --fail-with-body -H "x-api-key: YOUR_API_KEY" \
+  "http://localhost:8000/api/membership-usage?expand=billing_cycle"

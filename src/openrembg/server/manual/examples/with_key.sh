@@ -1,0 +1,3 @@
+curl -H "x-api-key: YOUR_API_KEY" \
+  -F image=@photo.jpg \
+  http://localhost:8000/rmbg -o cutout.webp

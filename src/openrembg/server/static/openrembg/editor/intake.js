@@ -1,0 +1,101 @@
+// Every way in which pictures come in: the chooser, a drop anywhere on the page, the clipboard.
+
+/** @typedef {(files: File[]) => void} TakeFiles */
+
+const PICTURE = /\.(png|jpe?g|webp|bmp)$/i;
+
+/**
+ * Let a file chooser open from buttons.
+ * @param {HTMLInputElement} input
+ * @param {Iterable<Element>} buttons
+ * @param {TakeFiles} take
+ */
+export function takeChosen(input, buttons, take) {
+  for (const button of buttons) button.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    const files = [...(input.files ?? [])];
+    input.value = ""; // The same file may be chosen again.
+    take(files);
+  });
+}
+
+/**
+ * Take what is pasted anywhere, but texts.
+ * @param {TakeFiles} take
+ */
+export function takePasted(take) {
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return;
+    event.preventDefault();
+    take(files);
+  });
+}
+
+/**
+ * Take what is dropped anywhere on the page.
+ * @param {HTMLElement} over what is shown while files are held over the page
+ * @param {TakeFiles} take
+ */
+export function takeDropped(over, take) {
+  addEventListener("dragenter", (event) => {
+    if (hasFiles(event)) over.hidden = false;
+  });
+  over.addEventListener("dragleave", () => {
+    over.hidden = true;
+  });
+  addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
+  addEventListener("drop", async (event) => {
+    over.hidden = true;
+    if (!event.dataTransfer || !hasFiles(event)) return;
+    event.preventDefault();
+    take(await filesOf(event.dataTransfer));
+  });
+}
+
+/** @param {DragEvent} event */
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+
+/**
+ * Return the files of a drop; of folders, the pictures in them.
+ * @param {DataTransfer} transfer
+ */
+async function filesOf(transfer) {
+  // Both lists are empty as soon as the event is over.
+  const files = [...transfer.files];
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
+  if (!entries.some((entry) => entry?.isDirectory)) return files;
+  const found = await Promise.all(entries.map((entry) => (entry ? filesIn(entry) : [])));
+  return found.flat();
+}
+
+/**
+ * @param {FileSystemEntry} entry
+ * @returns {Promise<File[]>}
+ */
+async function filesIn(entry) {
+  if (entry.isFile) return [await fileOf(/** @type {FileSystemFileEntry} */ (entry))];
+  const entries = await entriesOf(/** @type {FileSystemDirectoryEntry} */ (entry));
+  const wanted = entries.filter((inside) => inside.isDirectory || PICTURE.test(inside.name));
+  return (await Promise.all(wanted.map(filesIn))).flat();
+}
+
+/**
+ * @param {FileSystemFileEntry} entry
+ * @returns {Promise<File>}
+ */
+const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
+
+/** @param {FileSystemDirectoryEntry} folder */
+async function entriesOf(folder) {
+  const reader = folder.createReader();
+  const all = [];
+  for (;;) {
+    /** @type {FileSystemEntry[]} */
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
