@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 import urllib.error
 import urllib.request
@@ -28,9 +29,11 @@ def file_of(image: Image.Image, format_: str) -> bytes:
     return file.getvalue()
 
 
-def picture(format_: str = "JPEG", width: int = 320, height: int = 240) -> bytes:
+def picture(
+    format_: str = "JPEG", width: int = 320, height: int = 240, *, green: int = 130
+) -> bytes:
     """Return a photo with a red oval, which the model takes for its subject."""
-    image = Image.new("RGB", (width, height), (90, 130, 160))
+    image = Image.new("RGB", (width, height), (90, green, 160))
     box = (width // 4, height // 5, width * 3 // 4, height * 4 // 5)
     ImageDraw.Draw(image).ellipse(box, (200, 40, 30))
     return file_of(image, format_)
@@ -59,7 +62,9 @@ def payload(name: str, data: bytes) -> FilePayload:
 
 
 def photos(count: int) -> list[FilePayload]:
-    return [payload(f"photo {number}.jpg", picture()) for number in range(1, count + 1)]
+    """Return photos that differ: the same one is not paid twice."""
+    numbers = range(1, count + 1)
+    return [payload(f"photo {number}.jpg", picture(green=130 + number)) for number in numbers]
 
 
 def cuts(asked: Asked) -> list[BrowserRequest]:
@@ -95,17 +100,31 @@ def log_in(page: Page, server: Service, email: str, *, credits_: int | None = No
 
     credits_: of a plan of their own; None: they are on Free.
     """
-    folder, words = folder_of(server), ["create-user", email, "--password", PASSWORD, "--verified"]
-    if credits_ is not None:
-        openrembg_admin(folder, "plan", f"plan of {email}", "--credits", str(credits_))
-        words += ["--plan", f"plan of {email}"]
-    openrembg_admin(folder, *words)
+    make_user(server, email, credits_)
     page.goto(f"{server.url}/en/account/login/")
     page.locator("#id_login").fill(email)
     page.locator("#id_password").fill(PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_url("**/en/account/")
     page.goto(f"{server.url}/en/")
+
+
+def make_user(server: Service, email: str, credits_: int | None = None) -> None:
+    folder, words = folder_of(server), ["create-user", email, "--password", PASSWORD, "--verified"]
+    if credits_ is not None:
+        openrembg_admin(folder, "plan", f"plan of {email}", "--credits", str(credits_))
+        words += ["--plan", f"plan of {email}"]
+    openrembg_admin(folder, *words)
+
+
+def sign_in_elsewhere(page: Page, server: Service, email: str) -> None:
+    """Sign in as in another tab: the page itself hears nothing of it."""
+    tab, address = page.context.request, f"{server.url}/en/account/login/"
+    found = re.search(r'csrfmiddlewaretoken" value="(\w+)"', tab.get(address).text())
+    assert found is not None
+    form = {"csrfmiddlewaretoken": found[1], "login": email, "password": PASSWORD}
+    answer = tab.post(address, form=form, headers={"Referer": address})
+    assert answer.url.endswith("/en/account/")
 
 
 def app_usage(server: Service, email: str) -> int:

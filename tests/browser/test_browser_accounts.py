@@ -120,3 +120,34 @@ def test_the_language_is_chosen_by_a_link_and_remembered(
     page.wait_for_url("**/ja/account/login/")
     page.goto(f"{server.url}/account/signup/")
     assert page.url.endswith("/ja/account/signup/")
+
+
+def keep_two(page: Page) -> None:
+    """Let the tab hold a key, as the documentation and the console do, and something else."""
+    page.evaluate("sessionStorage['openrembg.key'] = 'orbk_x'; sessionStorage.other = 'stays'")
+
+
+def test_whoever_leaves_takes_the_key_along(page: Page, start_server: StartServer) -> None:
+    server = start_server()
+    page.goto(sign_up(page, server, "en"))
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/en/account/")
+    keep_two(page)
+    page.locator("header a[href$='/account/logout/']").click()
+    assert page.evaluate("sessionStorage['openrembg.key']") == "orbk_x", "still in"
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/en/account/login/")
+    assert page.evaluate("({...sessionStorage})") == {"other": "stays"}
+
+    keep_two(page)
+    page.locator("#id_login").fill("ada@example.com")
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/en/account/")
+    page.goto(f"{server.url}/en/account/delete/")
+    assert page.evaluate("sessionStorage['openrembg.key']") == "orbk_x", "still in"
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/en/account/deleted/")
+    page.wait_for_function("!('openrembg.key' in sessionStorage)")
+    assert page.evaluate("({...sessionStorage})") == {"other": "stays"}

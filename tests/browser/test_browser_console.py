@@ -74,6 +74,37 @@ def test_the_form_sends_a_photo_and_shows_the_cut_out(
     assert complaints == []
 
 
+def authorize(page: Page, key: str) -> None:
+    """Enter a key where Swagger UI asks for one."""
+    page.get_by_role("button", name="Authorize").click()
+    dialog = page.locator(".modal-ux")
+    dialog.locator("input").first.fill(key)
+    dialog.get_by_role("button", name="Apply credentials").first.click()
+    dialog.locator(".close-modal").click()
+
+
+def test_what_is_said_of_the_key_follows_authorize_and_logout(
+    page: Page, server: Service, complaints: list[str]
+) -> None:
+    without, with_key = page.locator("#without-key"), page.locator("#with-key")
+    authorize(page, "orbk_somebody_1234")
+    expect(with_key).to_contain_text("…1234")
+    expect(without).to_be_hidden()
+    page.get_by_role("button", name="Stop using it").click()
+    expect(without).to_be_visible()
+
+    # A key that came from the documentation is gone for good when Swagger UI forgets it.
+    page.evaluate("sessionStorage.setItem('openrembg.key', 'orbk_somebody_5678')")
+    page.reload()
+    expect(with_key).to_contain_text("…5678")
+    page.get_by_role("button", name="Authorize").click()
+    page.get_by_role("button", name="Remove authorization").first.click()
+    expect(without).to_be_visible()
+    expect(with_key).to_be_hidden()
+    assert page.evaluate("sessionStorage.length") == 0
+    assert complaints == []
+
+
 def test_the_page_asks_nobody_but_its_own_server(
     page: Page, server: Service, photo_file: Path, asked: list[str]
 ) -> None:

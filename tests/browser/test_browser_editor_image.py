@@ -317,6 +317,33 @@ def test_strokes_that_were_taken_away_change_nothing(
     assert made["data"] == cutout
 
 
+# Colours
+
+
+def grainy() -> Image.Image:
+    """Return a photo that WebP changes everywhere."""
+    grain = Image.effect_noise((WIDTH, HEIGHT), 40).convert("RGB")
+    return Image.blend(photo_image(), grain, 0.3)
+
+
+def test_opaque_parts_have_the_photo_s_own_colours(bench: Page, server: Service) -> None:
+    photo = file_of(grainy())
+    cutout = answer_of(server, photo)
+    made = np.asarray(image_of(make(bench, photo, cutout, look(format="png"))["data"]))
+    expected = np.asarray(image_of(answer_of(server, photo, format="png")))
+    opaque = expected[..., 3] == 255
+    assert opaque.mean() > 0.1
+    assert (made[opaque] == expected[opaque]).all()
+
+
+def test_a_photo_that_is_shown_in_other_colours_is_not_mixed_in(
+    bench: Page, photo: bytes, cutout: bytes
+) -> None:
+    other = file_of(photo_image().point(lambda value: value * 0.9))
+    made = make(bench, other, cutout, look(format="png"))
+    assert difference(made["data"], cutout) < 0.2
+
+
 # Strokes
 
 
@@ -579,9 +606,31 @@ def test_one_can_paint_with_the_keys_alone(stage: Page) -> None:
     expect(stage.locator("[data-tool=erase]")).to_have_attribute("aria-pressed", "false")
 
 
-def test_letters_typed_elsewhere_take_no_tool(stage: Page) -> None:
-    stage.locator("#look-w").press("b")
+def test_letters_typed_into_fields_take_no_tool(stage: Page) -> None:
+    for field in ("#look-w", "#look-format"):
+        stage.locator(field).press("b")
+        expect(stage.locator("[data-tool=restore]")).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_keys_of_the_tools_work_wherever_the_focus_is(stage: Page) -> None:
+    stage.locator("#tray-title").focus()
+    stage.keyboard.press("b")
+    expect(stage.locator("[data-tool=restore]")).to_have_attribute("aria-pressed", "true")
+    expect(stage.locator("[data-part=view]")).to_be_focused()
+    stage.locator("[data-choose]").last.focus()
+    stage.keyboard.press("Escape")
     expect(stage.locator("[data-tool=restore]")).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_wheel_over_the_picture_scrolls_the_page(
+    page: Page, server: Service, photo_file: Path
+) -> None:
+    opened(page, server, photo_file)
+    page.locator("[data-part=view]").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    page.locator("[data-part=frame]").hover()
+    page.mouse.wheel(0, 150)
+    page.wait_for_function("before => scrollY > before + 100", arg=before)
 
 
 def test_the_slider_is_moved_by_mouse_and_by_keys(stage: Page) -> None:
@@ -644,8 +693,39 @@ def test_a_wrong_angle_is_told_and_not_applied(stage: Page, wrong: str) -> None:
     expect(stage.locator("[data-part=facts]")).to_have_text("360 × 240 pixels")
 
 
+def test_a_wrong_number_stops_the_download_and_is_led_to(stage: Page) -> None:
+    names: list[str] = []
+    stage.on("download", lambda download: names.append(download.suggested_filename))
+    stage.locator("#look-w").fill("99999")
+    stage.locator("#download-one").click()
+    expect(stage.locator("#look-w")).to_be_focused()
+    expect(stage.locator("#look-w-error")).to_be_visible()
+    stage.locator("#look-w").fill("90")
+    assert saved(stage).size == (90, 60)
+    assert names == ["ball.webp"]
+
+
+@pytest.mark.parametrize("width", ["300", "99999"])
+def test_a_button_does_not_move_away_while_it_is_pressed(stage: Page, width: str) -> None:
+    download = stage.locator("#download-one")
+    download.scroll_into_view_if_needed()
+    stage.locator("#look-h").fill("200")
+    stage.locator("#look-w").fill(width)
+    place = download.bounding_box()
+    assert place is not None
+    stage.mouse.move(place["x"] + 9, place["y"] + 9)
+    stage.mouse.down()
+    # Longer than half a number waits to be finished.
+    stage.wait_for_timeout(450)
+    assert download.bounding_box() == place
+    stage.mouse.up()
+    expect(stage.locator("#look-w-error")).to_be_visible(visible=width == "99999")
+
+
 def test_persian_digits_are_understood(page: Page, server: Service, photo_file: Path) -> None:
     opened(page, server, photo_file, "fa")
+    expect(page.locator("#look-angle")).to_have_value("۰")
+    expect(page.locator("label:has([name=stage-zoom])")).to_contain_text(["", "۱۰۰٪", "۲۰۰٪"])
     page.locator("#look-w").fill("۱۸۰")
     page.locator("#look-angle").fill("−۹۰٫۰")
     page.locator("#look-angle").press("Tab")
@@ -654,18 +734,21 @@ def test_persian_digits_are_understood(page: Page, server: Service, photo_file: 
 
 
 def test_what_goes_with_a_choice_appears_with_it(stage: Page) -> None:
-    for part in ("exact", "expand", "opaque"):
-        expect(stage.locator(f"[data-part={part}]")).to_be_hidden()
+    exact, expand = (stage.locator(f"[name={name}]") for name in ("exact", "expand"))
+    expect(stage.locator("[data-part=opaque]")).to_be_hidden()
+    expect(exact).to_be_disabled()
+    expect(expand).to_be_disabled()
     stage.locator("#look-w").fill("100")
     stage.locator("#look-h").fill("100")
-    expect(stage.locator("[data-part=exact]")).to_be_visible()
-    stage.locator("[name=exact]").check()
+    exact.check()
     expect(stage.locator("[data-part=facts]")).to_have_text("100 × 100 pixels")
     stage.locator("#look-angle").fill("10")
-    expect(stage.locator("[data-part=expand]")).to_be_visible()
+    expect(expand).to_be_enabled()
     choose_format(stage, "jpeg")
     expect(stage.locator("[data-part=opaque]")).to_be_visible()
     expect(stage.locator("#look-quality")).to_have_value("92")
+    stage.locator("[name=background][value=picture]").check(force=True)
+    expect(stage.locator("[data-part=opaque]")).to_be_visible()
     stage.locator("[name=background][value=color]").check(force=True)
     expect(stage.locator("[data-part=opaque]")).to_be_hidden()
     stage.locator("[data-color='#16181d']").click()
@@ -768,6 +851,50 @@ def touch(page: Page, moments: list[list[tuple[float, float]]]) -> None:
         fingers = len(places)
         points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+@pytest.mark.parametrize("language", ["en", "fa", "id", "ja", "ko"])
+def test_views_and_tools_stand_in_one_row_on_a_tablet(
+    page: Page, server: Service, language: str
+) -> None:
+    page.set_viewport_size({"width": 768, "height": 900})
+    page.goto(f"{server.url}/{language}/")
+    page.evaluate("document.getElementById('editor').dataset.view = 'work'")
+    for bar in (".stage-bar", ".stage-tools"):
+        tops = page.locator(f"{bar} > .segments").evaluate_all(
+            "all => all.map(each => each.getBoundingClientRect().top)"
+        )
+        assert len(set(tops)) == 1, (language, bar)
+    assert page.evaluate("document.documentElement.scrollWidth") == 768
+
+
+def test_names_begin_where_the_page_s_lines_do(
+    page: Page, server: Service, photo_file: Path
+) -> None:
+    opened(page, server, photo_file, "fa")
+    ends = page.locator(".about").evaluate(
+        """(about) => {
+          const text = document.createRange();
+          text.selectNodeContents(about.querySelector(".name"));
+          return [about, text].map((each) => Math.round(each.getBoundingClientRect().right));
+        }"""
+    )
+    assert ends[0] == ends[1]
+
+
+def test_a_finger_on_the_picture_scrolls_the_page_and_moves_no_slider(
+    browser: Browser, server: Service, photo_file: Path
+) -> None:
+    context = browser.new_context(has_touch=True, viewport={"width": 320, "height": 700})
+    page = opened(context.new_page(), server, photo_file)
+    page.locator("[data-part=view]").scroll_into_view_if_needed()
+    before, box = page.evaluate("scrollY"), page.locator("[data-part=frame]").bounding_box()
+    assert box is not None
+    left, top = box["x"] + 60, box["y"] + 60
+    touch(page, [*([(left, top - step)] for step in range(0, 160, 10)), []])
+    page.wait_for_function("before => scrollY > before + 50", arg=before)
+    expect(page.locator("[data-part=slider]")).to_have_value("50")
+    context.close()
 
 
 def test_everything_fits_on_a_small_phone(page: Page, server: Service, photo_file: Path) -> None:

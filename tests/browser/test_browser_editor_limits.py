@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -18,12 +19,14 @@ from editor_visits import (
     grain,
     in_state,
     log_in,
+    make_user,
     nothing_at_all,
     opened,
     payload,
     photos,
     picture,
     said,
+    sign_in_elsewhere,
     status_of,
 )
 from playwright.sync_api import Dialog, Error, Page, Route, expect
@@ -110,6 +113,7 @@ def test_the_last_picture_of_the_day_is_told(page: Page, start_server: StartServ
         "href", "/en/account/signup/"
     )
     expect(note.get_by_role("link", name="Plans")).to_be_visible()
+    expect(note.locator("a:not([target=_blank])")).to_have_count(0)
     expect(page.locator("#left")).to_contain_text("0 of 2")
     expect(in_state(page, "waiting")).to_have_count(2)
     assert said(page, "photo 1.jpg") == "Done. It counts for today."
@@ -126,7 +130,8 @@ def test_where_guests_get_nothing_they_are_led_to_the_log_in(
     expect(page.locator("#left")).to_contain_text("Sign in to remove backgrounds here.")
     add(page, *photos(2))
     link = page.locator("#halt").get_by_role("link", name="Sign In")
-    expect(link).to_have_attribute("href", "/en/account/login/?next=/en/")
+    expect(link).to_have_attribute("href", "/en/account/login/")
+    expect(link).to_have_attribute("target", "_blank")
     expect(in_state(page, "waiting")).to_have_count(2)
 
 
@@ -193,7 +198,7 @@ def test_a_token_that_has_ended_is_renewed(page: Page, server: Service, asked: A
     finish(page, 1)
     first = token_of(asked)
     assert status_of(server, "DELETE", "/api/user-token", first) == 204
-    add(page, *photos(2))
+    add(page, *photos(3)[1:])
     finish(page, 3)
     assert token_of(asked) != first
     assert app_usage(server, "renewer@example.com") == 3
@@ -207,8 +212,65 @@ def test_whoever_has_signed_out_elsewhere_is_asked_to_sign_in(page: Page, server
     add(page, *photos(2))
     note = page.locator("#halt")
     expect(note).to_contain_text("You are no longer signed in.")
-    expect(note.get_by_role("link", name="Sign In")).to_be_visible()
+    expect(note.get_by_role("link", name="Sign In")).to_have_attribute("target", "_blank")
     expect(in_state(page, "waiting")).to_have_count(2)
+    sign_in_elsewhere(page, server, "outsider@example.com")
+    note.get_by_role("button", name="Try again").click()
+    finish(page, 2)
+    assert app_usage(server, "outsider@example.com") == 2
+
+
+def test_whoever_has_signed_out_elsewhere_may_go_on_as_a_guest(page: Page, server: Service) -> None:
+    log_in(page, server, "deserter@example.com")
+    page.context.clear_cookies()
+    add(page, *photos(2))
+    note = page.locator("#halt")
+    expect(note).to_contain_text("You are no longer signed in.")
+    note.get_by_role("button", name="Try again").click()
+    finish(page, 2)
+    assert app_usage(server, "deserter@example.com") == 0
+
+
+def test_whoever_has_signed_in_again_elsewhere_tries_again(page: Page, server: Service) -> None:
+    log_in(page, server, "returner@example.com")
+    page.context.clear_cookies()
+    sign_in_elsewhere(page, server, "returner@example.com")
+    add(page, *photos(2))
+    note = page.locator("#halt")
+    expect(note).to_contain_text("You have signed in again since this page was opened.")
+    note.get_by_role("button", name="Try again").click()
+    finish(page, 2)
+    expect(note).to_be_empty()
+    assert app_usage(server, "returner@example.com") == 2
+
+
+def test_a_guest_who_has_signed_in_elsewhere_goes_on_as_a_member(
+    page: Page, start_server: StartServer
+) -> None:
+    server = start_server(OPENREMBG_ANONYMOUS_PER_DAY="1")
+    make_user(server, "joiner@example.com")
+    opened(page, server)
+    add(page, *photos(3))
+    finish(page, 1)
+    note = page.locator("#halt")
+    expect(note).to_contain_text("All pictures of today are used up.")
+    expect(page.locator("#left")).to_contain_text("0 of 1")
+    sign_in_elsewhere(page, server, "joiner@example.com")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    finish(page, 3)
+    expect(note).to_be_empty()
+    assert app_usage(server, "joiner@example.com") == 2
+
+
+def test_the_same_picture_is_not_paid_twice(page: Page, server: Service) -> None:
+    log_in(page, server, "again@example.com")
+    add(page, *photos(1))
+    finish(page, 1)
+    page.reload()
+    add(page, payload("other name.jpg", photos(1)[0]["buffer"]))
+    finish(page, 1)
+    assert said(page, "other name.jpg") == "Done. Already paid for."
+    assert app_usage(server, "again@example.com") == 1
 
 
 def test_who_is_not_verified_confirms_the_address_and_goes_on(page: Page, server: Service) -> None:
@@ -256,28 +318,62 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_paid_once(
 
     page.route("**/rmbg", lose_the_answer, times=1)
     add(page, *photos(2))
-    finish(page, 1)
-    expect(in_state(page, "failed").locator(".state")).to_have_text(
-        "The connection was lost on the way."
-    )
-    in_state(page, "failed").locator(".again").click()
     finish(page, 2)
     assert said(page, "photo 1.jpg") == "Done. Already paid for."
     assert app_usage(server, "loser@example.com") == 2
 
 
-def test_a_server_that_cannot_be_reached_stops_the_rest(page: Page, server: Service) -> None:
+def refuse(route: Route) -> None:
+    route.abort("connectionrefused")
+
+
+def speak_for_the_server(route: Route) -> None:
+    """Answer as a proxy does."""
+    route.fulfill(status=502, body="<h1>Bad Gateway</h1>")
+
+
+@pytest.mark.parametrize("answer", [refuse, speak_for_the_server])
+def test_when_the_server_is_back_it_goes_on_by_itself(
+    page: Page, server: Service, asked: Asked, answer: Callable[[Route], None]
+) -> None:
     opened(page, server)
-    page.route("**/rmbg", lambda route: route.abort("connectionrefused"))
+    for address in ("**/rmbg", "**/health"):
+        page.route(address, answer)
     add(page, *photos(5))
     note = page.locator("#halt")
-    expect(note).to_contain_text("The server cannot be reached. Your pictures are still here.")
-    expect(in_state(page, "uploading")).to_have_count(0)
-    assert in_state(page, "waiting").count() >= 2
+    expect(note).to_contain_text("The server cannot be reached. Your pictures are still here")
+    expect(in_state(page, "waiting")).to_have_count(5)
+    sent = len(cuts(asked))
+    with page.expect_request("**/health"):
+        pass
+    assert len(cuts(asked)) == sent <= 2
+    page.unroute("**/health")
     page.unroute("**/rmbg")
-    page.get_by_role("button", name="Try all again").click()
     finish(page, 5)
     expect(note).to_be_empty()
+
+
+def test_after_a_lost_server_one_may_try_at_once(page: Page, server: Service) -> None:
+    opened(page, server)
+    page.route("**/rmbg", refuse, times=1)
+    page.route("**/health", refuse)
+    add(page, *photos(2))
+    page.locator("#halt").get_by_role("button", name="Try again").click()
+    finish(page, 2)
+
+
+def test_a_picture_that_never_gets_through_fails(page: Page, server: Service) -> None:
+    page.clock.install()
+    opened(page, server)
+    page.route("**/rmbg", refuse)
+    add(page, *photos(1))
+    for _ in range(3):
+        expect(page.locator("#halt")).to_contain_text("The server cannot be reached.")
+        with page.expect_request("**/rmbg"):
+            page.clock.run_for(MINUTE_MS)
+    line = in_state(page, "failed")
+    expect(line.locator(".state")).to_have_text("The connection was lost on the way.")
+    expect(line.locator(".again")).to_be_visible()
 
 
 def test_without_a_network_the_pictures_wait_for_it(page: Page, server: Service) -> None:
@@ -291,7 +387,7 @@ def test_without_a_network_the_pictures_wait_for_it(page: Page, server: Service)
 
 
 def test_an_upload_shows_its_progress_and_is_not_left_without_a_question(
-    page: Page, server: Service
+    page: Page, server: Service, questions: list[str]
 ) -> None:
     opened(page, server)
     page.locator("h1").click()
@@ -302,26 +398,81 @@ def test_an_upload_shows_its_progress_and_is_not_left_without_a_question(
     add(page, payload("grain.png", grain()))
     expect(in_state(page, "uploading").locator(".state")).to_have_text(re.compile(r"\d%$"))
     expect(page.locator(".picture progress")).to_be_visible()
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    page.on("dialog", stay)
     with pytest.raises(Error, match="ERR_ABORTED"):
-        page.goto(f"{server.url}/en/plans")
-    assert asked == ["beforeunload"]
+        leave(page, server)
+    assert questions == ["beforeunload"]
     wire.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
     finish(page, 1)
 
 
-def test_a_finished_page_may_be_left(page: Page, server: Service) -> None:
+@pytest.fixture
+def questions(page: Page) -> list[str]:
+    """What was asked before the page was left; the answer is that one stays."""
+    heard: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        heard.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    return heard
+
+
+def leave(page: Page, server: Service) -> None:
+    page.goto(f"{server.url}/en/plans")
+
+
+def test_finished_pictures_are_not_left_without_a_question(
+    page: Page, server: Service, questions: list[str]
+) -> None:
     opened(page, server)
     page.locator("h1").click()
-    asked: list[Dialog] = []
-    page.on("dialog", lambda dialog: asked.append(dialog))
-    add(page, *photos(1))
-    expect(in_state(page, "done")).to_have_count(1, timeout=DONE_MS)
-    page.goto(f"{server.url}/en/plans")
-    assert asked == []
+    add(page, *photos(1), payload("glass.png", nothing_at_all()))
+    finish(page, 2)
+    with pytest.raises(Error, match="ERR_ABORTED"):
+        leave(page, server)
+    save(page)
+    paint(page)
+    with pytest.raises(Error, match="ERR_ABORTED"):
+        leave(page, server)
+    save(page)
+    assert questions == ["beforeunload", "beforeunload"]
+    leave(page, server)
+    assert len(questions) == 2
+
+
+def save(page: Page) -> None:
+    with page.expect_download():
+        page.get_by_role("button", name="Download", exact=True).click()
+    expect(page.locator("#download-one")).to_be_enabled()
+
+
+def paint(page: Page) -> None:
+    page.get_by_role("button", name="Erase").click()
+    page.locator("[data-part=frame]").click()
+    expect(page.locator("[data-do=undo]")).to_be_enabled()
+
+
+def test_pictures_that_wait_are_not_left_without_a_question(
+    page: Page, server: Service, questions: list[str]
+) -> None:
+    opened(page, server)
+    page.locator("h1").click()
+    for address in ("**/rmbg", "**/health"):
+        page.route(address, refuse)
+    add(page, *photos(2))
+    expect(page.locator("#halt")).to_contain_text("The server cannot be reached.")
+    with pytest.raises(Error, match="ERR_ABORTED"):
+        leave(page, server)
+    assert questions == ["beforeunload"]
+
+
+def test_a_page_on_which_nothing_worked_may_be_left(
+    page: Page, server: Service, questions: list[str]
+) -> None:
+    opened(page, server)
+    page.locator("h1").click()
+    add(page, payload("letter.jpg", b"Dear"))
+    expect(in_state(page, "failed")).to_have_count(1, timeout=DONE_MS)
+    leave(page, server)
+    assert questions == []

@@ -117,7 +117,7 @@ def test_what_cannot_be_a_picture_is_told_before_it_is_uploaded(
     ],
     ids=["damaged", "wide"],
 )
-def test_what_the_server_refuses_is_told_in_both_languages(
+def test_what_the_server_refuses_is_told_once_in_each_language(
     page: Page, server: Service, data: bytes, sentence: str, english: str
 ) -> None:
     opened(page, server)
@@ -125,6 +125,9 @@ def test_what_the_server_refuses_is_told_in_both_languages(
     finish(page, 1)
     line = in_state(page, "failed")
     expect(line.locator(".state")).to_have_text(sentence)
+    expect(line.locator(".english")).to_be_hidden()
+    opened(page, server, "fa")
+    add(page, payload("bad.png", data))
     expect(line.locator(".english")).to_have_text(english)
     assert line.locator(".english").get_attribute("lang") == "en"
 
@@ -155,6 +158,60 @@ def test_pictures_can_be_added_while_others_are_on_their_way(page: Page, server:
     finish(page, 3)
     names = page.locator(".picture .name").all_inner_texts()
     assert names == ["photo 1.jpg", "photo 2.jpg", "late.jpg"]
+
+
+def test_the_first_of_the_list_opens_first(page: Page, server: Service) -> None:
+    opened(page, server)
+    held: list[Route] = []
+    page.route("**/rmbg", lambda route: held.append(route), times=1)
+    add(page, payload("letter.jpg", b"Dear"), *photos(2))
+    finish(page, 1)
+    current = page.locator(".picture:has([aria-current]) .name")
+    expect(current).to_have_count(0)
+    held[0].continue_()
+    expect(current).to_have_text("photo 1.jpg", timeout=DONE_MS)
+
+
+# How pictures go.
+
+
+def test_after_the_last_picture_it_begins_anew(page: Page, server: Service) -> None:
+    opened(page, server)
+    add(page, *photos(1))
+    finish(page, 1)
+    page.get_by_role("button", name="Remove photo 1.jpg").click()
+    choose = page.get_by_role("button", name="Choose pictures")
+    expect(choose).to_be_focused()
+    expect(page.locator("#download-one")).to_be_hidden()
+    add(page, *photos(2))
+    finish(page, 2)
+    expect(page.locator("#count")).to_have_text("Done: 2 of 2")
+    expect(choose).to_be_hidden()
+
+
+def test_all_are_removed_after_a_question(page: Page, server: Service) -> None:
+    opened(page, server)
+    add(page, *photos(3))
+    finish(page, 3)
+    page.get_by_role("button", name="Remove all").click()
+    question = page.get_by_role("dialog", name="Remove all pictures?")
+    expect(question).to_contain_text("Those that you have not downloaded are lost.")
+    question.get_by_role("button", name="Keep them").click()
+    expect(page.locator(".picture")).to_have_count(3)
+    page.get_by_role("button", name="Remove all").click()
+    question.get_by_role("button", name="Remove all").click()
+    expect(page.locator(".picture")).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
+
+
+def test_what_was_downloaded_is_removed_without_a_question(page: Page, server: Service) -> None:
+    opened(page, server)
+    add(page, *photos(2))
+    finish(page, 2)
+    with page.expect_download():
+        page.get_by_role("button", name="Download all as ZIP").click()
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator(".picture")).to_have_count(0)
 
 
 # How pictures come in.
@@ -201,25 +258,41 @@ def test_files_and_folders_are_dropped_anywhere(
 ) -> None:
     folder = tmp_path / "holidays" / "beach"
     folder.mkdir(parents=True)
-    for path in (tmp_path / "first.jpg", folder.parent / "second.jpg", folder / "third.jpg"):
-        path.write_bytes(picture())
+    names = ["photo 1.jpg", "photo 9.jpg", "photo 10.jpg", "photo 11.jpg"]
+    places = (folder, tmp_path, folder.parent, folder)
+    for place, name in zip(places, names, strict=True):
+        (place / name).write_bytes(picture())
     (folder / "diary.txt").write_text("It rained.")
+    (folder.parent / "sea.heic").write_bytes(b"Waves")
+    (folder / ".DS_Store").write_bytes(b"Where the windows were")
     opened(page, server)
+    drop(page, tmp_path / "photo 9.jpg", folder.parent)
+    finish(page, 4)
+    assert page.locator(".picture .name").all_inner_texts() == names
+    expect(page.locator("#taken")).to_have_text(
+        "Left out, because they are not PNG, JPEG, WebP or BMP: 2"
+    )
+
+
+def test_a_folder_without_pictures_is_told(page: Page, server: Service, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    opened(page, server)
+    drop(page, tmp_path / "empty")
+    sentence = "No PNG, JPEG, WebP or BMP picture was found in the folder."
+    expect(page.locator("#taken")).to_have_text(sentence)
+    expect(page.locator("#said")).to_have_text(sentence)
+    add(page, *photos(1))
+    expect(page.locator("#taken")).to_be_hidden()
+
+
+def drop(page: Page, *paths: Path) -> None:
     hand = page.context.new_cdp_session(page)
-
-    def drag(kind: str) -> None:
-        files = [str(tmp_path / "first.jpg"), str(folder.parent)]
-        data = {"items": [], "files": files, "dragOperationsMask": 1}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
         hand.send("Input.dispatchDragEvent", {"type": kind, "x": 40, "y": 600, "data": data})
-
-    drag("dragEnter")
-    drag("dragOver")
     expect(page.locator("#over")).to_be_visible()
-    drag("drop")
+    hand.send("Input.dispatchDragEvent", {"type": "drop", "x": 40, "y": 600, "data": data})
     expect(page.locator("#over")).to_be_hidden()
-    finish(page, 3)
-    names = sorted(page.locator(".picture .name").all_inner_texts())
-    assert names == ["first.jpg", "second.jpg", "third.jpg"]
 
 
 @pytest.fixture
@@ -272,6 +345,44 @@ def test_without_a_camera_there_is_no_button(page: Page, server: Service) -> Non
 
 
 # What the page looks like.
+
+
+def test_the_downloads_are_always_at_hand(page: Page, server: Service) -> None:
+    opened(page, server)
+    add(page, *photos(2))
+    finish(page, 2)
+    for place in ("#tray-title", "#stage", "#look-format"):
+        page.locator(place).scroll_into_view_if_needed()
+        expect(page.locator("#download-one")).to_be_in_viewport(ratio=1)
+        expect(page.locator("#download-all")).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.locator("#look-format").scroll_into_view_if_needed()
+    expect(page.locator(".stage-view")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#download-one")).to_be_in_viewport(ratio=1)
+
+
+def test_while_a_file_is_made_the_button_says_so(page: Page, server: Service) -> None:
+    opened(page, server)
+    add(page, *photos(1))
+    finish(page, 1)
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            const look = ({target}) => window.heard.push(target.textContent);
+            const watch = new MutationObserver(changes => changes.forEach(look));
+            for (const id of ["download-one", "said"]) {
+                watch.observe(document.getElementById(id), {childList: true});
+            }
+        }"""
+    )
+    with page.expect_download():
+        page.get_by_role("button", name="Download", exact=True).press("Enter")
+    expect(page.locator("#download-one")).to_have_text("Download")
+    expect(page.locator("#download-one")).to_be_focused()
+    assert page.evaluate("window.heard.filter(text => text.startsWith('Making'))") == [
+        "Making the file …",
+        "Making the file …",
+    ]
 
 
 def test_a_phone_shows_the_list_until_there_is_a_picture_to_look_at(

@@ -2,13 +2,15 @@
 
 import functools
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from openrembg.server.manual import examples
 from openrembg.server.manual.contents import PAGES
@@ -171,8 +173,8 @@ def test_the_console_is_opened_with_the_key_and_sends_it(
     key = openrembg_admin(data, "create-key", "ada@example.com").split()[-1]
     page.goto(f"{server.url}/en/api-usage")
     enter(page, key)
-    page.get_by_role("link", name="Open the console with your key").click()
-    page.wait_for_url("**/api/docs*")
+    page = console_of(page, "Open the console with your key")
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     expect(page.locator("#with-key")).to_contain_text(f"…{key[-4:]}", timeout=ANSWER_MS)
     assert key not in page.locator("body").inner_text()
     page.locator("#operations-Background_removal-removeBackground button").first.click()
@@ -195,18 +197,60 @@ def test_the_console_is_opened_with_the_key_and_sends_it(
     assert complaints == []
 
 
+def console_of(page: Page, link: str, *modifiers: Literal["Control", "Shift"]) -> Page:
+    """Click on a link, with keys held down, and return the console in its tab."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name=link, exact=True).click(modifiers=list(modifiers))
+    opened.value.wait_for_url("**/api/docs*")
+    return opened.value
+
+
+@pytest.mark.parametrize("modifiers", [(), ("Control",), ("Shift",)])
+def test_the_console_has_the_key_however_it_is_opened(
+    page: Page, server: Service, modifiers: tuple[Literal["Control", "Shift"], ...]
+) -> None:
+    page.set_viewport_size({"width": WIDE, "height": 800})
+    page.goto(f"{server.url}/en/api-usage")
+    enter(page, KEY)
+    for link in ("Open the console with your key", "console"):
+        console = console_of(page, link, *modifiers)
+        expect(console.locator("#key-end")).to_have_text(f"…{KEY[-4:]}", timeout=ANSWER_MS)
+
+
+def test_the_names_of_fields_have_a_narrow_column(page: Page, server: Service) -> None:
+    page.set_viewport_size({"width": WIDE, "height": 800})
+    page.goto(f"{server.url}/en/api-usage/errors")
+    for table in page.locator(".faults").all():
+        name, message = (cell.bounding_box() for cell in table.locator("thead th").all())
+        assert name is not None
+        assert message is not None
+        assert 3 * name["width"] < message["width"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_console_is_readable_and_fits(browser: Browser, server: Service, scheme: str) -> None:
+def test_the_console_is_readable_and_fits(
+    browser: Browser, server: Service, scheme: Literal["light", "dark"]
+) -> None:
     page = browser.new_page(color_scheme=scheme, viewport={"width": NARROW, "height": 700})
     page.goto(f"{server.url}/api/docs")
     page.locator("#operations-Background_removal-removeBackground button").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
-    ground = "one => getComputedStyle(one).backgroundColor"
-    assert page.locator("#console").evaluate(ground) == "rgb(255, 255, 255)"
+    header = page.locator(".header-col").first
+    for text in (page.locator(".info p").first, page.locator(".opblock-body p").first, header):
+        expect(text).to_be_visible()
+        assert (brightness(text, "color") > 180) == (scheme == "dark")
+    for ground in (page.locator("#console"), page.locator(".site-header")):
+        assert (brightness(ground, "backgroundColor") < 60) == (scheme == "dark")
     # What our own buttons look like has not leaked into Swagger UI's.
     execute = page.locator(".btn.execute")
     assert execute.evaluate("one => getComputedStyle(one).minBlockSize") in ("0px", "auto")
     page.close()
+
+
+def brightness(part: Locator, what: str) -> float:
+    """Return how light a colour of a part is, from 0 to 255."""
+    color: str = part.evaluate("(one, what) => getComputedStyle(one)[what]", what)
+    return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
 
 
 def test_the_example_for_web_pages_runs_on_another_site(

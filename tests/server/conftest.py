@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from pytest_django.fixtures import Settings as DjangoSettings
 
 from fakes.steady_matter import SteadyMatter
@@ -35,6 +36,8 @@ def furnish(settings: DjangoSettings, tmp_path: Path) -> Iterator[Furnish]:
         return house
 
     set_up()
+    # A request leaves its language behind in the thread that answered it, which is this one.
+    translation.activate("en")
     yield set_up
     install(None)
 

@@ -31,6 +31,8 @@ WITH_FACTOR: Final[Statuses] = (302, 404, 404, 404)
 
 ROUTES: Final[dict[str, Statuses]] = {
     "/": ELSEWHERE,
+    "/favicon.ico": ELSEWHERE,
+    "/robots.txt": OPEN,
     "/en/": OPEN,
     "/en/left": OPEN,
     "/en/plans": OPEN,

@@ -16,6 +16,8 @@ NODE_MODULES: Final = Path(__file__).parent / "node" / "node_modules"
 EXAMPLE_S: Final = 120
 WIDTH, HEIGHT = 300, 240
 PHOTO_NAME: Final = "photo.jpg"
+# What people call their photos, and what shells and libraries stumble over.
+PHOTO_STEMS: Final = ("a", "b c", "Smith, John;x", "写真 #1", 'the "best"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def furnished(folder: Path) -> Path:
     photos = folder / "photos"
     photos.mkdir(parents=True)
     jpeg = picture("JPEG", WIDTH, HEIGHT)
-    for path in (folder / PHOTO_NAME, photos / "a.jpg", photos / "b c.jpg"):
+    for path in (folder / PHOTO_NAME, *(photos / f"{stem}.jpg" for stem in PHOTO_STEMS)):
         path.write_bytes(jpeg)
     (photos / "broken.jpg").write_bytes(jpeg[:200])
     (folder / "notes.txt").write_text("no picture")

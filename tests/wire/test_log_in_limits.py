@@ -8,7 +8,7 @@ from services import Service, StartServer
 
 pytestmark = pytest.mark.wire
 
-LOCKED = "Too many failed login attempts"
+LOCKED = "Too many failed attempts to sign in"
 
 
 def log_in(server: Service, address: str = "ada@example.com") -> requests.Response:

@@ -9,20 +9,31 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from flaky_line import BROKEN, FlakyLine, flaky_line
 from forms import Answer, send
 from manual_reader import (
     EXAMPLE_S,
     HEIGHT,
     PHOTO_NAME,
+    PHOTO_STEMS,
     WIDTH,
     Reader,
+    data_of,
     finished,
     furnished,
     key_on,
 )
-from pictures import opened
+from pictures import opened, picture
 
-from services import HOST, NO_LIMITS, Service, StartServer, openrembg_server
+from services import (
+    HOST,
+    NO_LIMITS,
+    Service,
+    StartServer,
+    free_port,
+    openrembg_admin,
+    openrembg_server,
+)
 
 pytestmark = pytest.mark.wire
 
@@ -109,12 +120,40 @@ def test_the_pictures_are_cut_out(reader: Reader) -> None:
 @pytest.mark.parametrize("name", ["curl_folder.sh", "python_folder.py"])
 def test_a_folder_is_worked_off_and_says_what_failed(reader: Reader, name: str) -> None:
     output = reader.runs(name)
-    for stem in ("a", "b c"):
+    for stem in PHOTO_STEMS:
         assert opened(reader.picture(f"cutouts/{stem}.webp")).size == SAME
     error = reader.folder / "cutouts" / "broken.error.json"
     told = json.loads(error.read_text())["error"] if error.exists() else output
     assert "File does not appear to be a valid image" in told
     assert not (reader.folder / "cutouts" / "broken.webp").exists()
+
+
+def test_a_folder_stops_when_nothing_is_left_and_goes_on_later(reader: Reader) -> None:
+    data = {"OPENREMBG_DATA_DIR": str(data_of(reader.server))}
+    openrembg_admin(data, "plan", "Few", "--credits", "2", "--per-minute", "1000")
+    openrembg_admin(data, "create-user", "bob@example.com", "--verified", "--plan", "Few")
+    key = openrembg_admin(data, "create-key", "bob@example.com").split()[-1]
+    bob = Reader(reader.server, key, reader.folder)
+    (bob.folder / "photos" / "broken.jpg").unlink()
+    at_once = bob.text("curl_folder.sh").replace("--retry 5", "--retry 0")
+    bob.runs("curl_folder.sh", at_once)
+    cutouts = bob.folder / "cutouts"
+    assert len(list(cutouts.glob("*.webp"))) == 2
+    (refused,) = cutouts.glob("*.error.json")
+    assert json.loads(refused.read_text())["code"] == "monthly_limit"
+
+    openrembg_admin(data, "grant", "bob@example.com", str(len(PHOTO_STEMS) - 2))
+    bob.runs("curl_folder.sh", at_once)
+    assert {path.stem for path in cutouts.glob("*.webp")} == set(PHOTO_STEMS)
+
+
+def test_a_folder_tells_of_a_server_that_is_away_in_the_terminal(reader: Reader) -> None:
+    away = reader.text("curl_folder.sh").replace(str(reader.server.port), str(free_port()))
+    process = reader.begins("curl_folder.sh", away)
+    with process:
+        _, errors = process.communicate(timeout=EXAMPLE_S)
+    assert errors.count("curl: (7)") == len(PHOTO_STEMS) + 1
+    assert list((reader.folder / "cutouts").iterdir()) == []
 
 
 def test_the_status_tells_an_error_from_a_picture(reader: Reader) -> None:
@@ -171,6 +210,48 @@ def test_what_never_passes_is_not_tried_again(reader: Reader, name: str) -> None
     assert process.returncode != 0
     assert "invalid api key" in errors
     assert reader.server.text().count('"status": 401') == began + 1
+
+
+# Of each program: its first pause, and one that a test can wait for.
+PAUSES: Final = {"python_retry.py": "max(1, ", "node_retry.mjs": "Math.max(1, "}
+
+
+def hasty(reader: Reader, name: str, line: FlakyLine) -> str:
+    """Return a program that asks through a line and makes short pauses."""
+    text = reader.text(name).replace(reader.server.url, line.url)
+    assert PAUSES[name] in text
+    return text.replace(PAUSES[name], PAUSES[name].replace("1", "0.01"))
+
+
+@pytest.mark.parametrize("name", PAUSES)
+def test_what_may_pass_is_tried_again_as_the_page_of_errors_says(reader: Reader, name: str) -> None:
+    with flaky_line(reader.server, BROKEN, 500, 409, 502) as line:
+        reader.runs(name, hasty(reader, name, line))
+    assert opened(reader.picture("cutout.webp")).size == SAME
+    assert len(line.keys) == 5
+    assert len(set(line.keys)) == 1, "an attempt had another Idempotency-Key"
+
+
+@pytest.mark.parametrize("name", PAUSES)
+def test_a_program_gives_up_in_the_end(reader: Reader, name: str) -> None:
+    with flaky_line(reader.server, *[500] * 9) as line:
+        process = reader.begins(name, hasty(reader, name, line))
+        with process:
+            _, errors = process.communicate(timeout=EXAMPLE_S)
+    assert (process.returncode, len(line.keys)) == (1, 5)
+    assert "Flaky" in errors
+
+
+@pytest.mark.parametrize("name", PAUSES)
+def test_photos_of_one_name_in_any_script_are_told_apart(reader: Reader, name: str) -> None:
+    for folder, format_ in (("one", "JPEG"), ("two", "PNG")):
+        path = reader.folder / folder / "写真.jpg"
+        path.parent.mkdir()
+        path.write_bytes(picture(format_, WIDTH, HEIGHT))
+        used = spent(reader)
+        reader.runs(name, reader.text(name).replace("photo.jpg", f"{folder}/写真.jpg"))
+        assert spent(reader) == used + 1
+    assert opened(reader.picture("cutout.webp")).size == SAME
 
 
 def test_a_full_server_is_asked_again_after_a_while(

@@ -102,7 +102,8 @@ def _header(description: str, example: str | int, **schema: object) -> Json:
 
 HEADERS: Final[Json] = {
     "X-Request-Id": _header(
-        "The request's id: the client's own X-Request-Id when it is sane, else a fresh one.",
+        "The request's id: the client's own X-Request-Id when it has at most 64 letters, digits "
+        "and . _ : - and begins with one of the first two, else a fresh one.",
         REQUEST_ID,
     ),
     "X-Width": _header("Width of the answer in pixels.", 1200, minimum=1),
@@ -155,8 +156,8 @@ PARAMETERS: Final[Json] = {
         "required": False,
         "description": (
             "With an account: a retry with the same key gets the same bytes, within 24 hours, and "
-            "costs nothing. What failed is tried again. At most 255 characters. Anonymous callers' "
-            "keys are ignored, whatever they are."
+            "costs nothing. What failed is tried again. At most 255 characters, preferably ASCII. "
+            "Anonymous callers' keys are ignored, whatever they are."
         ),
         # No example: the console would send it with every picture, and the second would be 422.
         "schema": {"type": "string"},

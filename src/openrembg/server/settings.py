@@ -169,9 +169,11 @@ class Settings:
         WEB_ADDRESS,
         None,
         gettext_noop(
-            "The address under which clients reach the server, as the API description shows it."
+            "The address under which others reach the server. Links in mails, addresses in pages "
+            "and examples and the API description begin with it, forms and the console accept it, "
+            "and with https:// cookies travel over TLS alone."
         ),
-        shown=gettext_noop("the address that the description is read from"),
+        shown=gettext_noop("the address that was asked; in mails, only one that is known"),
     )
     allowed_hosts: tuple[str, ...] = setting(
         "OPENREMBG_ALLOWED_HOSTS",

@@ -8,10 +8,12 @@ from django.views.decorators.http import require_safe
 from openrembg.server import answers
 from openrembg.server.api import api
 from openrembg.server.observability.metrics import metrics
-from openrembg.server.web import editor, refusals
+from openrembg.server.web import editor, for_machines, refusals
 
 urlpatterns = [
     path("", editor.choose_language),
+    path("favicon.ico", for_machines.favicon),
+    path("robots.txt", for_machines.robots),
     path("metrics", require_safe(metrics), name="metrics"),
     path("", api.urls),
     path("admin/", admin.site.urls),

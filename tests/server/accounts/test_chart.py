@@ -5,6 +5,8 @@ import pytest
 from openrembg.server.accounts.chart import (
     HEIGHT,
     LEAST,
+    LEAST_DAYS,
+    MANY_DAYS,
     MAX_DAYS,
     Chart,
     DaySum,
@@ -90,10 +92,20 @@ def test_a_year_is_wider_than_a_phone_and_has_more_dates() -> None:
     assert len(year.dates) == 13
 
 
+@pytest.mark.parametrize(
+    ("age", "last"), [(0, LEAST_DAYS - 1), (29, LEAST_DAYS - 1), (200, 200), (364, 364), (500, 364)]
+)
+def test_a_year_that_runs_is_shown_up_to_today(age: int, last: int) -> None:
+    assert days_shown(FIRST, after(364), after(age)) == (FIRST, after(last))
+
+
+def test_a_month_is_shown_to_its_end() -> None:
+    assert days_shown(FIRST, after(MANY_DAYS - 1), FIRST) == (FIRST, after(MANY_DAYS - 1))
+
+
 def test_of_a_period_that_is_too_long_the_newest_days_are_shown() -> None:
     today = after(5000)
     assert days_shown(FIRST, after(30), today) == (FIRST, after(30))
     assert days_shown(FIRST, after(99999), today) == (after(5001 - MAX_DAYS), today)
     assert days_shown(FIRST, after(6000), after(7000)) == (after(6001 - MAX_DAYS), after(6000))
-    assert days_shown(FIRST, after(99999), FIRST) == (FIRST, after(MAX_DAYS - 1))
     assert days_shown(FIRST, dt.date.max, today)[1] == today

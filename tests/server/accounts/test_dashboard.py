@@ -197,11 +197,11 @@ def test_a_billing_period_counts_and_says_whether_it_goes_on(ada: Person) -> Non
 
 
 def test_a_year_s_chart_can_be_moved_by_keyboard(ada: Person) -> None:
-    subscribe(ada.user.pk, Period(unix(NOW - 5 * DAY), unix(NOW + 360 * DAY)))
+    subscribe(ada.user.pk, Period(unix(NOW - 299 * DAY), unix(NOW + 66 * DAY)))
     use(ada.by_key)
     text = page(ada)
-    assert '<div class="chart scroll" tabindex="0" role="group" aria-labelledby="days">' in text
-    assert 'width="2196"' in text
+    assert '<div class="plot scroll" tabindex="0" role="group" aria-labelledby="days">' in text
+    assert 'width="1800"' in text, "three hundred days, of which the last is today"
 
 
 def test_numbers_and_days_are_written_as_the_language_writes_them(ada: Person) -> None:

@@ -517,3 +517,12 @@ def test_all_tokens_are_revoked_and_no_keys(ada: User, browser: Client) -> None:
     assert not alive(UserToken, ada).exists()
     assert alive(ApiKey, ada).count() == 1
     assert fresh(theirs).revoked_at is None
+
+
+def test_a_cap_of_nothing_is_explained(ada: User) -> None:
+    create_key(ada, "printer", monthly_cap=5)
+    browser = browser_of(ada)
+    assert "With 0 it makes no pictures." in shown(browser.get(KEYS))
+    assert "With this cap" not in shown(browser.get(KEYS))
+    create_key(ada, "scanner", monthly_cap=0)
+    assert "0 of at most 0 With this cap the key makes no pictures." in shown(browser.get(KEYS))

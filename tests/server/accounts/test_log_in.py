@@ -15,7 +15,7 @@ from openrembg.server.accounts.models import User
 pytestmark = pytest.mark.usefixtures("database", "quick_passwords")
 
 WRONG = "not my password at all"
-LOCKED = "Too many failed login attempts"
+LOCKED = "Too many failed attempts to sign in"
 
 
 def without_tokens(page: Any) -> str:
@@ -34,7 +34,7 @@ def test_an_unknown_address_and_a_wrong_password_are_told_alike(
     new_user("ada@example.com")
     wrong, unknown = log_in(client, password=WRONG), log_in(client, "bob@example.com")
     assert without_tokens(wrong) == without_tokens(unknown)
-    assert "are not correct" in text_of(wrong)
+    assert "is not right" in text_of(wrong)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.test import Client
 from test_second_factor import switch_on
-from visits import LANGUAGES, is_in, log_in, prove_again, text_of
+from visits import LANGUAGES, PASSWORD, is_in, log_in, prove_again, text_of
 
 from openrembg.server.accounts.keys import create_token
 
@@ -130,6 +131,9 @@ def test_no_page_names_a_user_so_that_nobody_can_ask_for_another_s(
         ({}, "en"),
         ({"accept-language": "fa-IR,fa;q=0.9,en;q=0.8"}, "fa"),
         ({"accept-language": "id"}, "id"),
+        ({"accept-language": "in-ID,in;q=0.9,en;q=0.8"}, "id"),
+        ({"accept-language": "fr, in;q=0.8"}, "id"),
+        ({"accept-language": "en-IN,ja"}, "en"),
         ({"accept-language": "fr,ja;q=0.5"}, "ja"),
         ({"accept-language": "fr,de"}, "en"),
         ({"accept-language": "ko", "cookie": "openrembg_language=id"}, "id"),
@@ -248,3 +252,55 @@ def test_the_session_s_cookie_is_for_the_server_alone(client: Client, new_user: 
     for name in ("openrembg_session", "openrembg_csrf"):
         cookie = client.cookies[name]
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+# Names are written as they are; everything else in sentence case, and with one word for mail.
+NAMES = ("openrembg", "English", "Bahasa Indonesia", "API", "English (United States)")
+
+
+def test_our_english_has_one_voice(client: Client, new_user: Any) -> None:
+    new_user()
+    pages = [visited(client, "en", path) for path in OPEN]
+    log_in(client)
+    prove_again(client)
+    pages += [visited(client, "en", path) for path in OWN]
+    switch_on(client)
+    pages += [visited(client, "en", path) for path in WITH_APP]
+    pages.append(log_in(Client()))
+    for page in pages:
+        body = re.sub(r"(?s)<head>.*</head>|<(script|style).*?</\1>", "", text_of(page))
+        placeholders = " ".join(re.findall(r'(?:placeholder|aria-label)="([^"]*)"', body))
+        seen = " ".join(re.sub(r"<[^>]*>", "|", body).split()) + placeholders
+        assert not re.search(r"(?i)(?<![\w@.-])emails?\b", seen), page.request["PATH_INFO"]
+        said = re.findall(r"<(h1|h2|label|button|a)\b[^>]*>([^<]*)</\1>", body)
+        loud = [text for _, text in said if re.search(r"^[A-Z][a-z-]+ [A-Z][a-z]", text.strip())]
+        assert [text for text in loud if text.strip() not in NAMES] == []
+
+
+def test_the_page_of_a_mailed_link_says_the_address_once(client: Client, new_user: Any) -> None:
+    address = EmailAddress.objects.get(user=new_user(verified=False))
+    page = text_of(client.get(f"/en/account/confirm-email/{EmailConfirmationHMAC(address).key}/"))
+    assert page.count("ada@example.com") == 1
+    assert "<bdi>ada@example.com</bdi>" in page
+
+
+def test_the_form_of_deletion_tells_password_managers_whose_password(
+    client: Client, new_user: Any
+) -> None:
+    new_user()
+    log_in(client)
+    page = text_of(client.get("/en/account/delete/"))
+    assert re.search(r'value="ada@example.com"[^>]* autocomplete="username"', page)
+
+
+def test_whoever_has_a_new_password_is_led_on(client: Client, new_user: Any) -> None:
+    new_user()
+    done = "/en/account/password/reset/key/done/"
+    assert 'class="button" href="/en/account/login/"' in text_of(client.get(done))
+    log_in(client)
+    assert 'class="button" href="/en/account/"' in text_of(client.get(done))
+    new = "four blind mice run"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    page = client.post("/en/account/password/change/", form, follow=True)
+    assert page.redirect_chain[-1][0] == PROFILE
+    assert "Your password is changed." in text_of(page)

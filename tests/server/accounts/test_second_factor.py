@@ -96,7 +96,7 @@ def test_wrong_codes_are_limited(client: Client, new_user: Any) -> None:
         give_code(visitor, f"{number:06}")
     with time_machine.travel(time.time() + 60, tick=True):
         page = give_code(visitor, totp(secret))
-        assert "Too many failed login attempts" in text_of(page)
+        assert "Too many failed attempts to sign in" in text_of(page)
         assert not is_in(visitor)
 
 

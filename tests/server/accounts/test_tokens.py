@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator
 
 from openrembg.server.accounts.keys import create_key, create_token, revoke
 from openrembg.server.accounts.models import User, UserToken
+from openrembg.server.accounts.signing_out import create_token_of_session
 from openrembg.server.describe import openapi
 from openrembg.server.description import SECURITY_SCHEMES
+from openrembg.server.errors import NotLoggedIn
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -72,8 +74,8 @@ def test_whoever_is_logged_in_gets_a_token(ada: User) -> None:
     assert set(body) == {"token", "expires_at"}
     assert token.user == ada
     assert body["token"].startswith(token.prefix)
-    assert dt.datetime.fromisoformat(body["expires_at"]) == token.expires_at
     assert token.expires_at is not None
+    assert dt.datetime.fromisoformat(body["expires_at"]) == token.expires_at.replace(microsecond=0)
     assert (token.expires_at - token.created_at).total_seconds() == 3600
 
 
@@ -227,3 +229,35 @@ def test_a_key_beside_the_token_is_a_mistake(ada: User) -> None:
     response = browser_of(None).delete(URL, headers=headers)
     assert told(response) == (400, "both_credentials")
     assert response.json()["error"] == BOTH
+
+
+def test_signing_out_ends_what_the_session_got_and_nothing_else(ada: User) -> None:
+    mine, elsewhere = browser_of(ada), browser_of(ada)
+    gone = [post(mine).json()["token"], post(mine).json()["token"]]
+    stays = [
+        post(elsewhere).json()["token"],
+        post(browser_of(a_user("eve@example.com"))).json()["token"],
+        create_token(ada, "of the command line")[1].text,
+    ]
+    mine.post("/en/account/logout/", {"csrfmiddlewaretoken": csrf_token(mine)})
+    for text in gone:
+        response = browser_of(None).delete(URL, headers={"Authorization": f"Bearer {text}"})
+        assert told(response) == (401, "invalid_user_token")
+    for text in stays:
+        response = browser_of(None).delete(URL, headers={"Authorization": f"Bearer {text}"})
+        assert response.status_code == 204
+
+
+def test_a_session_that_ends_meanwhile_gets_no_token(ada: User) -> None:
+    browser = browser_of(ada)
+    here = browser.session
+    browser.logout()
+    with pytest.raises(NotLoggedIn):
+        create_token_of_session(ada, here)
+    assert not UserToken.objects.exists()
+
+
+def test_nothing_of_the_session_s_key_can_be_read_from_a_token(ada: User) -> None:
+    browser = browser_of(ada)
+    post(browser)
+    assert str(browser.session.session_key) not in str(UserToken.objects.values().get())

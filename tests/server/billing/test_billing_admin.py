@@ -625,6 +625,15 @@ def test_the_overview_says_what_waits(staff: Client) -> None:
     assert other.named("sub") in text(staff.get("/admin/billing/subscription/?waiting=yes"))
 
 
+def test_the_overview_says_when_nothing_is_for_sale(staff: Client, furnish: Any) -> None:
+    hint = "no plan and no pack has a price"
+    assert hint not in text(staff.get("/admin/")), "without Stripe nothing is missing"
+    furnish(stripe_secret_key="sk_test_one", stripe_webhook_secret="whsec_one")
+    assert hint in text(staff.get("/admin/"))
+    Plan.objects.filter(label="Pro-5000").update(stripe_price_id="price_pro")
+    assert hint not in text(staff.get("/admin/"))
+
+
 def test_an_old_period_and_a_subscription_that_is_over_wait_for_nobody(staff: Client) -> None:
     plans()
     one, other = buyer(), buyer()

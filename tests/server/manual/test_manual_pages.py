@@ -217,6 +217,14 @@ def test_every_example_is_known_to_a_test_that_runs_it() -> None:
     assert sorted(examples.sources().keys() - named) == []
 
 
+def test_commands_quote_what_the_shell_would_take_for_a_comment() -> None:
+    quoted = re.compile(r"""(["'])(?:\\.|(?!\1).)*\1""")
+    for name, code in examples.sources().items():
+        if name.endswith(".sh"):
+            rest = re.sub(r"(?m)(^|\s)#.*", "", quoted.sub("", code))
+            assert "#" not in rest, name
+
+
 def test_examples_name_the_server_that_was_asked(client: Client) -> None:
     html = client.get("/en/api-usage", headers={"Host": "cut.example:8443"}).content.decode()
     assert "http://cut.example:8443/rmbg" in html

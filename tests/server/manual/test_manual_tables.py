@@ -23,7 +23,7 @@ from openrembg.server.http_response import REFUSALS
 from openrembg.server.manual import error_table, examples, fields, setting_table, usage_table
 from openrembg.server.quota import description as usage
 from openrembg.server.removal.description import FIELDS
-from openrembg.server.removal.upload import MIB
+from openrembg.server.removal.upload import EXTENSIONS, MIB
 from openrembg.server.settings import Settings
 from people import person
 
@@ -70,20 +70,49 @@ def test_a_field_has_its_type_its_values_and_its_default() -> None:
     assert (shown["image"].is_required, shown["w"].is_required) == (True, False)
     assert "from" in shown["angle"].kind
     assert "-360" in shown["angle"].kind
-    assert shown["h"].values == shown["bg_color"].values == ()
-    assert shown["format"].values == ("webp", "png", "jpeg", "bmp")
+    assert [words(shown[name]) for name in ("format", "mask", "bg_color")] == [
+        *(["webp", "png", "jpeg", "bmp"], ["true", "false"], [])
+    ]
     assert [shown[name].default for name in ("format", "expand", "angle", "w", "mask")] == [
         *("webp", "true", "0", "", "false")
     ]
 
 
+def words(field: fields.Field) -> list[str]:
+    """Return the words that a field takes, as its type names them."""
+    return re.findall(r'<code dir="ltr">([a-z]+)</code>', field.kind)
+
+
+def test_words_are_separated_as_the_language_does_it() -> None:
+    about = next(one for one in described(Settings) if one.name == "OPENREMBG_EDGE_COLORS")
+    for language, separator in (("en", ", "), ("fa", "، "), ("ja", "、")):
+        with translation.override(language):
+            shown = {field.name: field for field in fields.fields()}
+            setting = setting_table.in_html(setting_table.kind_in_words(about.kind))
+            kinds = (shown["mask"].kind, shown["format"].kind, setting)
+            assert all(f'</code>{separator}<code dir="ltr">' in kind for kind in kinds), language
+
+
 def test_values_of_the_page_are_accepted(client: Client) -> None:
     for field in fields.fields():
-        for value in (*field.values, field.default):
+        for value in (*words(field), field.default):
             sent = () if field.is_required else ((field.name, value),)
             assert send(client, *sent).status_code == 200, field
     for color in fields.colors():
         assert send(client, ("bg_color", color.text)).status_code == 200, color
+
+
+def test_the_ending_of_a_name_matters_as_the_page_says(client: Client) -> None:
+    jpeg = photo(format_="JPEG")
+    for ending in ("jfif", "tiff"):
+        assert f'<code dir="ltr">{ending}</code>' in page("parameters")
+        assert "is not supported" in send(client, image=(f"a.{ending}", jpeg)).json()["error"]
+    about = next(field.about for field in fields.fields() if field.name == "image")
+    for ending in EXTENSIONS:
+        assert send(client, image=(f"a{ending}", jpeg)).status_code == 200
+        assert ending[1:] in about
+        assert ending[1:] in FIELDS["image"]["description"]
+    assert send(client, image=("a", jpeg)).status_code == 200
 
 
 def test_sizes_and_turns_are_what_the_server_makes(client: Client) -> None:
@@ -124,6 +153,13 @@ def test_kinds_of_settings_are_known_in_every_language() -> None:
                 assert setting_table.kind_in_words(about.kind)
     with pytest.raises(KeyError):
         setting_table.kind_in_words("a kind that nobody has described")
+
+
+def test_a_kind_of_the_page_says_all_that_the_list_of_settings_says() -> None:
+    shown = {one.name: one for one in setting_table.settings()}
+    in_ascii = {about.name for about in described(Settings) if "printable ASCII" in about.kind}
+    assert in_ascii == {"STRIPE_SECRET_KEY"}
+    assert in_ascii == {name for name, one in shown.items() if "printable ASCII" in one.kind}
 
 
 def test_defaults_are_code_where_one_would_write_them_so() -> None:
@@ -229,6 +265,46 @@ def test_parameters_and_fields_of_usage_are_documented(language: str) -> None:
     assert "billingCycles" in page("usage", language)
 
 
+def test_an_account_without_a_subscription_has_no_billing_periods(
+    client: Client, database: object
+) -> None:
+    headers = person(credits_=5).with_key
+    assert send(client, headers=headers).headers["X-Credits-Charged"] == "1"
+    listed = client.get("/api/membership-usage?listBillingCycles=1", headers=headers).json()
+    assert listed == {"billingCycles": []}
+    assert "Without a subscription" in page("usage")
+
+
+def test_asking_for_the_usage_has_no_limit(client: Client, database: object) -> None:
+    headers = person(credits_=5, per_minute=1).with_key
+    answers = [client.get("/api/membership-usage", headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert "RateLimit" not in answers[-1].headers
+    assert send(client, headers=headers).headers["X-RateLimit-Remaining"] == "0"
+    assert "has no limit of its own" in page("limits")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_kept"),
+    [
+        *(("a" * 64, True), ("7._:-Z", True)),
+        *(("a" * 65, False), ("_a", False), ("a b", False), ("سلام", False)),
+    ],
+)
+def test_a_request_has_a_name_as_the_page_says(client: Client, name: str, is_kept: bool) -> None:
+    answer = client.get("/health", headers={"X-Request-Id": name})
+    assert (answer.headers["X-Request-Id"] == name) == is_kept
+    assert "at most 64 characters" in page("http")
+
+
+def test_an_idempotency_key_stands_for_a_files_name_too(client: Client, database: object) -> None:
+    keyed = {**person(credits_=5).with_key, "Idempotency-Key": "!~ az09"}
+    assert send(client, headers=keyed).status_code == 200
+    renamed = send(client, image=("other.png", IMAGE[1]), headers=keyed)
+    assert renamed.json()["code"] == "idempotency_key_reused"
+    assert "another file name" in page("usage")
+
+
 def test_the_tables_of_usage_have_an_example_of_each() -> None:
     assert {one.name: one.example for one in usage_table.parameters()}["month"] == "11"
     shown = {one.name: one.example for one in usage_table.cycle()}
@@ -305,6 +381,13 @@ def test_the_example_of_a_token_has_the_fields_of_one(client: Client) -> None:
     shown = json.loads(examples.sources()["usage_token.json"])
     assert shown == described_as["example"]
     assert list(shown) == list(described_as["properties"])
+
+
+def test_a_token_looks_like_the_example(client: Client, database: object) -> None:
+    client.force_login(person().user)
+    fresh = client.post("/api/user-token").json()
+    shown = json.loads(examples.sources()["usage_token.json"])
+    assert re.sub(r"\d", "0", fresh["expires_at"]) == re.sub(r"\d", "0", shown["expires_at"])
 
 
 def test_a_sentence_is_escaped_and_its_code_is_marked() -> None:

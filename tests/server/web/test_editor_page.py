@@ -113,7 +113,7 @@ def test_a_guest_is_led_to_the_log_in_where_guests_get_nothing(
     client: Client, furnish: Any, limit: str
 ) -> None:
     furnish(**{limit: 0})
-    assert left(client) == "Sign in to remove backgrounds here. Sign In"
+    assert left(client) == "Sign in to remove backgrounds here. Sign in"
 
 
 def test_another_network_has_a_day_of_its_own(client: Client, furnish: Any) -> None:

@@ -150,6 +150,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
             return methods
         return [method for method in methods if method["id"] != "reauthenticate"]
 
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002
+        """Return where somebody goes who has changed their password."""
+        return reverse("account_profile")
+
     def get_from_email(self) -> str:
         """Return who mails come from."""
         return str(settings.OPENREMBG.mail_from)

@@ -19,6 +19,8 @@ BAR, BAR_OF_FEW, FEW_DAYS = 14, 6, 10
 LEAST: Final = 12
 # A phone shows as many days without moving them; more have so many pixels each.
 MANY_DAYS, PIXELS_A_DAY = 62, 6
+# A longer period is shown up to today while it runs, but not with fewer days than a month has.
+LEAST_DAYS: Final = 31
 # The longest period that Stripe has is three years.
 MAX_DAYS: Final = 1100
 DATES, DATES_OF_MANY = 3, 13
@@ -100,11 +102,14 @@ def chart(first: dt.date, last: dt.date, sums: Sequence[DaySum]) -> Chart:
 
 
 def days_shown(start: dt.date, end: dt.date, today: dt.date) -> tuple[dt.date, dt.date]:
-    """Return the first and the last day of a period's chart; of a very long one, the newest."""
-    if (end - start).days < MAX_DAYS:
+    """Return the first and the last day of a period's chart.
+
+    A long one that runs ends today, or nobody would find it; of a very long one, the newest days.
+    """
+    if (end - start).days < MANY_DAYS:
         return start, end
-    last = max(min(end, today), start + dt.timedelta(days=MAX_DAYS - 1))
-    return last - dt.timedelta(days=MAX_DAYS - 1), last
+    last = min(end, max(today, start + dt.timedelta(days=LEAST_DAYS - 1)))
+    return max(start, last - dt.timedelta(days=MAX_DAYS - 1)), last
 
 
 def _sum(day: dt.date, found: Sequence[DayOfUse]) -> DaySum:

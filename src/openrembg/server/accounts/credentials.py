@@ -30,12 +30,17 @@ class Secret:
     @property
     def digest(self) -> str:
         """The SHA-256 of the text in hexadecimal."""
-        return hashlib.sha256(self.text.encode("ascii")).hexdigest()
+        return digest_of(self.text)
 
     @property
     def prefix(self) -> str:
         """The characters that its owner knows it by."""
         return self.text[:VISIBLE_CHARS]
+
+
+def digest_of(text: str) -> str:
+    """Return what is kept of a secret: its SHA-256 in hexadecimal."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def fresh(kind: Kind) -> Secret:

@@ -73,7 +73,8 @@ def _chosen(wanted: str, present: UsagePeriod, past: Sequence[UsagePeriod]) -> U
 
 def _of_period(user: User, period: UsagePeriod, now: dt.datetime) -> dict[str, Any]:
     """Return the template's context that tells of one period."""
-    first, last = days_shown(_day(period.start), _day(period.end), now.astimezone(UTC).date())
+    today = now.astimezone(UTC).date()
+    first, last = days_shown(_day(period.start), _day(period.end), today)
     sums = day_sums(days(user.pk, first, last))
     return {
         "meter": _meter(period),

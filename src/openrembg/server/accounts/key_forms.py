@@ -55,7 +55,10 @@ class KeyForm(forms.Form):
         required=False,
         min_value=0,
         max_value=MAX_CAP,
-        help_text=_("The most that the key may use in a calendar month (UTC). Empty: no cap."),
+        help_text=_(
+            "The most that the key may use in a calendar month (UTC). Empty: no cap. "
+            "With 0 it makes no pictures."
+        ),
     )
 
     def clean_expires(self) -> dt.date | None:

@@ -77,9 +77,12 @@ def change_key(
         raise NotAlive
 
 
-def create_token(user: User, name: str = "") -> tuple[UserToken, Secret]:
+def create_token(
+    user: User, name: str = "", *, session_digest: str = ""
+) -> tuple[UserToken, Secret]:
     """Return a new user token and its text; it lives as long as the settings say.
 
+    session_digest: of the session that it ends with, when there is one.
     Of a user's tokens the newest MAX_TOKENS stay; the others, which are old, are deleted.
     """
     secret, now = fresh("token"), timezone.now()
@@ -91,6 +94,7 @@ def create_token(user: User, name: str = "") -> tuple[UserToken, Secret]:
         digest=secret.digest,
         created_at=now,
         expires_at=now + lifetime,
+        session_digest=session_digest,
     )
     tokens = UserToken.objects.filter(user=user)
     newest = tokens.order_by("-pk").values_list("pk", flat=True)[:MAX_TOKENS]

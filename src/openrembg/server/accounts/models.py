@@ -104,7 +104,12 @@ class ApiKey(Credential):
 
 
 class UserToken(Credential):
-    """A short-lived token for the web editor and scripts; what it asks for counts as app usage."""
+    """A short-lived token for the web editor and scripts; what it asks for counts as app usage.
+
+    session_digest: of the key of the session that it was made in, and that it ends with; "": none.
+    """
+
+    session_digest = models.CharField(max_length=DIGEST_CHARS, blank=True, default="")
 
     class Meta:
         verbose_name = _("user token")

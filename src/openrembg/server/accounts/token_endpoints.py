@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from openrembg.server import errors
 from openrembg.server.accounts.asking import token_of
-from openrembg.server.accounts.keys import create_token, revoke
+from openrembg.server.accounts.keys import revoke
 from openrembg.server.accounts.models import User
+from openrembg.server.accounts.signing_out import create_token_of_session
 from openrembg.server.description import error_response, header_refs, response_ref
 
 Json = dict[str, Any]
@@ -38,14 +39,15 @@ class FreshToken(BaseModel):
 
 
 def post_user_token(request: HttpRequest) -> HttpResponse:
-    """Answer with a fresh token for whoever is logged in.
+    """Answer with a fresh token for whoever is logged in; it ends with the session.
 
     Raises NotLoggedIn, CsrfFailed and EmailNotVerified.
     """
     user = _logged_in(request)
-    token, secret = create_token(user)
+    token, secret = create_token_of_session(user, request.session)
     assert token.expires_at is not None  # noqa: S101 (for mypy: a token always ends)
-    fresh = FreshToken(token=secret.text, expires_at=token.expires_at.astimezone(dt.UTC))
+    expires_at = token.expires_at.astimezone(dt.UTC).replace(microsecond=0)
+    fresh = FreshToken(token=secret.text, expires_at=expires_at)
     return JsonResponse(fresh.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
 

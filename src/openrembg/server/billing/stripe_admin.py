@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
@@ -26,7 +27,9 @@ from openrembg.server.billing.events import MAX_CREDITS
 from openrembg.server.billing.models import (
     BillingPeriod,
     Checkout,
+    CreditPack,
     Customer,
+    Plan,
     Reversal,
     StripeEvent,
     Subscription,
@@ -454,11 +457,23 @@ def notices() -> list[SafeString]:
             ),
         ),
     )
-    return [
+    waiting_for = [
         format_html('<a href="{}?waiting=yes">{}</a>', _list(name), sentence % {"n": count})
         for count, name, sentence in counted
         if count
     ]
+    return [*_nothing_for_sale(), *waiting_for]
+
+
+def _nothing_for_sale() -> list[SafeString]:
+    """Return a sentence when things could be sold and none has a price."""
+    offers = (Plan, CreditPack)
+    if not settings.OPENREMBG.sells or any(
+        offer._default_manager.filter(stripe_price_id__isnull=False).exists() for offer in offers
+    ):
+        return []
+    text = gettext("Stripe is set up, but no plan and no pack has a price, so nothing is for sale.")
+    return [format_html('<a href="{}">{}</a>', reverse("admin:billing_plan_changelist"), text)]
 
 
 def _list(name: str) -> str:

@@ -114,7 +114,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "idempotency_key_reused": (
         gettext_noop(
-            "This `Idempotency-Key` already stands for another picture, or for other fields."
+            "This `Idempotency-Key` already stands for another picture, another file name or other "
+            "fields."
         ),
         gettext_noop("Use a new key for each new picture."),
     ),

@@ -9,17 +9,16 @@ from django.utils.translation import gettext, gettext_noop
 
 from openrembg.matting.compose import output_size, rotated_size
 from openrembg.matting.options import FORMATS, MAX_SIDE, Options
-from openrembg.server.manual.prose import in_html
+from openrembg.server.manual.prose import codes, in_html
 from openrembg.server.removal.description import FIELDS
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field. kind: its type in words; values, default: as they are written, if there are any."""
+    """A field. kind: its type and values in words; default: as it is written, if there is one."""
 
     name: str
     kind: SafeString
-    values: tuple[str, ...]
     default: str
     about: SafeString
 
@@ -52,7 +51,8 @@ PHOTO: Final = (3000, 2000)
 
 _ABOUT: Final[Mapping[str, str]] = {
     "image": gettext_noop(
-        "The picture: a PNG, JPEG, WebP or BMP file. Its bytes decide what it is, not its name."
+        "The picture: a PNG, JPEG, WebP or BMP file. Its name ends with `png`, `jpg`, `jpeg`, "
+        "`webp` or `bmp` or has no ending; which of the four it is, its bytes decide."
     ),
     "format": gettext_noop(
         "The format of the answer, in any case; `jpg` means `jpeg`. WebP and PNG keep the "
@@ -94,7 +94,7 @@ def fields() -> tuple[Field, ...]:
 
 def _field(name: str, schema: Mapping[str, Any]) -> Field:
     kind, about = in_html(_kind(schema)), in_html(gettext(_ABOUT[name]))
-    return Field(name, kind, _values(schema), _default(schema), about)
+    return Field(name, kind, _default(schema), about)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -111,16 +111,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "pattern" in schema:
         return gettext("colour")
     if "true" in schema["enum"]:
-        return gettext("yes or no")
-    return gettext("one of these words")
-
-
-def _values(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the words that a field takes; of those for yes and no, one each."""
-    words: list[str] = schema.get("enum", [])
-    if "true" in words:
-        return ("true", "false")
-    return FORMATS if words else ()
+        return gettext("yes or no: %(words)s") % {"words": codes("true", "false")}
+    return gettext("one of these words: %(words)s") % {"words": codes(*FORMATS)}
 
 
 def _default(schema: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from openrembg.server.environment import (
     About,
     described,
 )
-from openrembg.server.manual.prose import in_html
+from openrembg.server.manual.prose import codes, in_html
 from openrembg.server.settings import Settings
 
 
@@ -161,16 +161,14 @@ def kind_in_words(kind: str) -> str:
         ends = {"least": f"`{whole[1]}`", "most": f"`{whole[2]}`"}
         return gettext("whole number from %(least)s to %(most)s") % ends
     if one_of:
-        return gettext("one of these words: %(words)s") % {"words": _codes(one_of[1], ", ")}
+        return gettext("one of these words: %(words)s") % {"words": codes(*one_of[1].split(", "))}
     if text_but:
-        return gettext("text that does not begin with %(words)s") % {
-            "words": _codes(text_but[2], " or ")
-        }
+        beginnings = {"words": codes(*text_but[2].split(" or "))}
+        if text_but[1]:
+            words = gettext("printable ASCII text that does not begin with %(words)s")
+            return words % beginnings
+        return gettext("text that does not begin with %(words)s") % beginnings
     return gettext(_KINDS[kind]) % {"chars": MIN_KEY_CHARS}
-
-
-def _codes(words: str, between: str) -> str:
-    return ", ".join(f"`{word}`" for word in words.split(between))
 
 
 def _default(about: About, value: object) -> str:

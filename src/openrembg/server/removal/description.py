@@ -37,7 +37,10 @@ def _flag(what: str, default: str) -> Json:
 
 FIELDS: Final[Json] = {
     "image": {
-        "description": "The picture. Its bytes decide what it is, not its name.",
+        "description": (
+            "The picture. Its name ends with webp, bmp, png, jpg or jpeg or has no ending; which "
+            "of the formats it is, its bytes decide."
+        ),
         "type": "string",
         "format": "binary",
     },

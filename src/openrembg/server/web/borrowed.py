@@ -1,6 +1,7 @@
 """What Django and allauth say on our pages, where their translations are missing or unlike ours.
 
-Our own catalogues say it instead; nothing here is called.
+Our own catalogues say it instead; nothing here is called. The English one holds nothing but what we
+say otherwise than they do.
 """
 
 from typing import Final
@@ -20,24 +21,15 @@ TONE: Final = (
     _("Are you sure you want to sign out?"),
     _("Confirm"),
     _("Confirm Access"),
-    _("Confirm Email Address"),
     _("Confirmation email sent to %(email)s."),
     _("Forgot your password?"),
     _("Incorrect password."),
-    _(
-        'Please confirm that <a href="mailto:%(email)s">%(email)s</a> is an email address '
-        "for user %(user_display)s."
-    ),
     _("Please type your current password."),
     _("Primary email address set."),
     _("Remember Me"),
     _("Removed email address %(email)s."),
     _("Successfully signed in as %(name)s."),
     _("This email address is already associated with this account."),
-    _(
-        "This email confirmation link expired or is invalid. "
-        'Please <a href="%(email_url)s">issue a new email confirmation request</a>.'
-    ),
     _("Unable to confirm %(email)s because it is already confirmed by a different account."),
     _("You cannot remove your primary email address (%(email)s)."),
     _("You have confirmed %(email)s."),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 def editor_words() -> dict[str, str]:
     """Return the sentences by the names that the scripts know them by."""
-    return {**_states(), **_reasons(), **_pauses(), **_buttons()}
+    return {**_states(), **_reasons(), **_pauses(), **_folders(), **_buttons()}
 
 
 def _states() -> dict[str, str]:
@@ -54,10 +54,18 @@ def _pauses() -> dict[str, str]:
     }
 
 
+def _folders() -> dict[str, str]:
+    return {
+        "left_out": _("Left out, because they are not PNG, JPEG, WebP or BMP: %(count)s"),
+        "no_pictures": _("No PNG, JPEG, WebP or BMP picture was found in the folder."),
+    }
+
+
 def _buttons() -> dict[str, str]:
     return {
         "again": _("Try again: %(name)s"),
         "remove": _("Remove %(name)s"),
+        "making": _("Making the file …"),
         "progress": _("Progress of %(name)s"),
         "photo": _("photo"),
     }

@@ -4,8 +4,9 @@ The API sets no cookie and reads none, but for the one route that checks the tok
 messages are fixed, and a wrong method is told before anything else.
 """
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -23,6 +24,9 @@ from django.utils import translation
 from django.utils.http import escape_leading_slashes
 
 from openrembg.server.cors import is_api
+
+# Some phones still send the code that Indonesian had until 1989.
+OLD_INDONESIAN: Final = re.compile(r"(^|,\s*)in(?=$|[-,;])", re.IGNORECASE)
 
 
 class PageSessions(SessionMiddleware):
@@ -59,6 +63,8 @@ class PageLanguage(LocaleMiddleware):
         if is_api(request.path):
             translation.activate(settings.LANGUAGE_CODE)
             return
+        known = request.META.get("HTTP_ACCEPT_LANGUAGE", "")
+        request.META["HTTP_ACCEPT_LANGUAGE"] = OLD_INDONESIAN.sub(r"\1id", known)
         super().process_request(request)
 
     def process_response(
@@ -83,8 +89,9 @@ def _led_to_the_slash(request: HttpRequest, response: HttpResponseBase) -> HttpR
         return None
     path = request.path_info
     other = path[:-1] if path.endswith("/") else f"{path}/"
-    prefix = f"/{translation.get_language()}"
-    if is_api(other) or not any(is_valid_path(start + other) for start in ("", prefix)):
+    has_language = translation.get_language_from_path(other) is not None
+    prefix = "" if has_language else f"/{translation.get_language()}"
+    if not is_valid_path(prefix + other):
         return None
     query = request.META.get("QUERY_STRING", "")
     # A path that begins with two slashes would be another host's address.

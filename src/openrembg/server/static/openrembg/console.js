@@ -1,5 +1,6 @@
 // The interactive console: Swagger UI over this server's own description, and nothing else. The key
-// that the reader entered in the documentation is sent along.
+// that the reader entered in the documentation is sent along, and what is said above the forms
+// follows Swagger UI's own Authorize and Logout.
 
 import { keep, kept } from "./tab_key.js";
 
@@ -19,17 +20,35 @@ function say(key) {
   part("key-end").textContent = key === null ? "" : `…${key.slice(-SHOWN_CHARS)}`;
 }
 
-function useKey() {
-  const key = kept();
-  if (key !== null) swagger.preauthorizeApiKey(SCHEME, key);
+/**
+ * Return the key that Swagger UI sends, wherever it came from.
+ * @returns {string | null}
+ */
+const sent = () => swagger.authSelectors.authorized().getIn([SCHEME, "value"]) ?? null;
+
+/** @type {string | null} */
+let told = null;
+
+/** Follow what Swagger UI does; a key that it forgets is forgotten here too. */
+function follow() {
+  const key = sent();
+  if (key === told) return;
+  if (key === null) keep(null);
+  told = key;
   say(key);
 }
 
-function forgetKey() {
-  keep(null);
-  swagger.authActions.logout([SCHEME]);
-  say(null);
+function useKey() {
+  swagger.getStore().subscribe(follow);
+  const key = kept();
+  if (key !== null) swagger.preauthorizeApiKey(SCHEME, key);
 }
+
+// Swagger UI has a dark side of its own, by a class.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const shade = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", shade);
+shade();
 
 // The bundle is a script of others that comes before this one.
 const { SwaggerUIBundle } = /** @type {any} */ (window);
@@ -47,4 +66,4 @@ const swagger = SwaggerUIBundle({
   onComplete: useKey,
 });
 
-part("forget").addEventListener("click", forgetKey);
+part("forget").addEventListener("click", () => swagger.authActions.logout([SCHEME]));

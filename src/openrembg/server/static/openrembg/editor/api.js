@@ -1,5 +1,6 @@
 // One picture's way to the server and back: one call of /rmbg, whatever is done with it later.
 
+import { keyOf } from "./item.js";
 import { uploadName } from "./kinds.js";
 import { Refused, outcomeOf } from "./outcome.js";
 
@@ -18,19 +19,20 @@ import { Refused, outcomeOf } from "./outcome.js";
 /** @typedef {(item: Item, follow: Follow) => Promise<Outcome>} Send */
 
 const ADDRESS = "/rmbg";
+const PULSE = "/health";
 // Longer than the server lets anybody wait; then the connection has died without a word.
 const ANSWER_MS = 180_000;
 
 /**
  * Return the function that sends a picture.
- * @param {Token | null} token null for visitors who are not logged in
+ * @param {Token} token
  * @returns {Send}
  */
 export function createSend(token) {
   return async (item, follow) => {
     try {
       const first = await exchange(item, follow, token);
-      if (first.kind !== "expired" || token === null) return first;
+      if (first.kind !== "expired") return first;
       const second = await exchange(item, follow, token);
       return second.kind === "expired" ? { kind: "stop", reason: "signed_out" } : second;
     } catch (error) {
@@ -40,24 +42,24 @@ export function createSend(token) {
   };
 }
 
-/**
- * @param {Item} item
- * @param {Follow} follow
- * @param {Token | null} token
- */
+/** Return whether the server can be reached; a proxy may stand before it. */
+export async function isReachable() {
+  const answer = await fetch(PULSE, { cache: "no-store" }).catch(() => null);
+  return answer !== null && answer.status < 500;
+}
+
+/** @param {Item} item @param {Follow} follow @param {Token} token */
 async function exchange(item, follow, token) {
   const name = await uploadName(item.file);
   if (name === null) throw new Refused({ kind: "failed", trouble: { word: "gone", again: false } });
-  const text = token === null ? "" : await token.text();
+  const text = await token.text();
+  if (text) item.key ||= await keyOf(item.file);
   const outcome = await outcomeOf(await post(formOf(item, name), headersOf(item, text), follow));
-  if (outcome.kind === "expired") token?.forget(text);
+  if (outcome.kind === "expired") token.forget(text);
   return outcome;
 }
 
-/**
- * @param {Item} item
- * @param {string} name
- */
+/** @param {Item} item @param {string} name */
 function formOf(item, name) {
   const form = new FormData();
   form.append("format", "webp");
@@ -65,20 +67,14 @@ function formOf(item, name) {
   return form;
 }
 
-/**
- * @param {Item} item
- * @param {string} token
- * @returns {Record<string, string>}
- */
+/** @param {Item} item @param {string} token @returns {Record<string, string>} */
 function headersOf(item, token) {
   return token ? { Authorization: `Bearer ${token}`, "Idempotency-Key": item.key } : {};
 }
 
 /**
  * Send a form. Raises Refused when no answer comes. (fetch does not tell how an upload proceeds.)
- * @param {FormData} form
- * @param {Record<string, string>} headers
- * @param {Follow} follow
+ * @param {FormData} form @param {Record<string, string>} headers @param {Follow} follow
  * @returns {Promise<import("./outcome.js").Answer>}
  */
 function post(form, headers, { signal, onUpload, onUploaded }) {
@@ -103,10 +99,7 @@ function post(form, headers, { signal, onUpload, onUploaded }) {
   });
 }
 
-/**
- * @param {XMLHttpRequest} request
- * @returns {import("./outcome.js").Answer}
- */
+/** @param {XMLHttpRequest} request @returns {import("./outcome.js").Answer} */
 function answerOf(request) {
   return {
     status: request.status,

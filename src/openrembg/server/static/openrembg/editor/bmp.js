@@ -1,5 +1,7 @@
 // BMP, as the server writes it (matting/encode.py): 24 bits a pixel, a mask in 8 bits of grey.
 
+import { penOf } from "./picture.js";
+
 const FILE_HEADER = 14;
 const INFO_HEADER = 108;
 const DOTS_A_METRE = 2835;
@@ -22,8 +24,8 @@ export function bmp(canvas, grey) {
       // The lowest row comes first.
       const to = offset + (height - 1 - top - row) * stride;
       const from = row * width * 4;
-      if (grey) copyGrey(pixels, from, bytes, to, width);
-      else copyColor(pixels, from, bytes, to, width);
+      if (grey) copyChannel(pixels, from, bytes, to, width, 1);
+      else for (let part = 0; part < 3; part++) copyChannel(pixels, from + 2 - part, bytes, to + part, width, 3);
     }
   });
   return new Blob([bytes], { type: "image/bmp" });
@@ -35,7 +37,7 @@ export function bmp(canvas, grey) {
  * @param {(pixels: Uint8ClampedArray, top: number, rows: number) => void} take
  */
 export function forEachStripe(canvas, take) {
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const context = penOf(canvas);
   for (let top = 0; top < canvas.height; top += STRIPE) {
     const rows = Math.min(STRIPE, canvas.height - top);
     take(context.getImageData(0, top, canvas.width, rows).data, top, rows);
@@ -73,20 +75,9 @@ function writeGreys(bytes, at) {
 
 /**
  * @param {Uint8ClampedArray} pixels @param {number} from
- * @param {Uint8Array} bytes @param {number} to @param {number} width
+ * @param {Uint8Array} bytes @param {number} to
+ * @param {number} width @param {number} step Bytes of a pixel.
  */
-function copyGrey(pixels, from, bytes, to, width) {
-  for (let x = 0; x < width; x++) bytes[to + x] = pixels[from + x * 4];
-}
-
-/**
- * @param {Uint8ClampedArray} pixels @param {number} from
- * @param {Uint8Array} bytes @param {number} to @param {number} width
- */
-function copyColor(pixels, from, bytes, to, width) {
-  for (let x = 0; x < width; x++) {
-    bytes[to + x * 3] = pixels[from + x * 4 + 2];
-    bytes[to + x * 3 + 1] = pixels[from + x * 4 + 1];
-    bytes[to + x * 3 + 2] = pixels[from + x * 4];
-  }
+function copyChannel(pixels, from, bytes, to, width, step) {
+  for (let x = 0; x < width; x++) bytes[to + x * step] = pixels[from + x * 4];
 }

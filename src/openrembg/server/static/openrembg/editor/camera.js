@@ -8,10 +8,8 @@ const LARGEST = { ideal: 4096 };
 
 /**
  * Show the buttons where there is a camera.
- * @param {HTMLButtonElement[]} buttons
- * @param {HTMLInputElement} input that opens a phone's camera
- * @param {HTMLDialogElement} dialog
- * @param {import("./intake.js").TakeFiles} take
+ * @param {HTMLButtonElement[]} buttons @param {HTMLInputElement} input that opens a phone's camera
+ * @param {HTMLDialogElement} dialog @param {import("./intake.js").TakeFiles} take
  */
 export async function setUpCamera(buttons, input, dialog, take) {
   const isPhone = matchMedia("(pointer: coarse)").matches;
@@ -29,8 +27,7 @@ async function hasCamera() {
 }
 
 /**
- * @param {HTMLButtonElement[]} buttons
- * @param {HTMLDialogElement} dialog
+ * @param {HTMLButtonElement[]} buttons @param {HTMLDialogElement} dialog
  * @param {import("./intake.js").TakeFiles} take
  */
 function openFrom(buttons, dialog, take) {
@@ -54,10 +51,7 @@ function openFrom(buttons, dialog, take) {
   });
 }
 
-/**
- * @param {HTMLDialogElement} dialog
- * @param {HTMLVideoElement} video
- */
+/** @param {HTMLDialogElement} dialog @param {HTMLVideoElement} video */
 async function open(dialog, video) {
   const trouble = /** @type {HTMLElement} */ (dialog.querySelector("[role=alert]"));
   trouble.textContent = "";
@@ -78,11 +72,7 @@ function stop(video) {
   video.srcObject = null;
 }
 
-/**
- * @param {HTMLVideoElement} video
- * @param {string} name
- * @returns {Promise<File>}
- */
+/** @param {HTMLVideoElement} video @param {string} name @returns {Promise<File>} */
 async function shotOf(video, name) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];

@@ -1,7 +1,6 @@
 // Before and after: a slider over the picture, moved by mouse, finger, pen or keys.
 
-import { percent } from "./words.js";
-import { filled } from "./sentence.js";
+import { filled, percent } from "./words.js";
 
 /**
  * @typedef {object} CompareParts
@@ -21,6 +20,7 @@ export function createCompare({ frame, before, slider, handle }, sentence) {
   const isLeftward = getComputedStyle(frame).direction === "rtl";
   let isOn = true;
   let isHeld = false;
+  let last = slider.value;
 
   const show = () => {
     const share = slider.valueAsNumber;
@@ -43,6 +43,7 @@ export function createCompare({ frame, before, slider, handle }, sentence) {
   const hold = (event) => {
     if (!isOn || event.button !== 0) return;
     isHeld = true;
+    last = slider.value;
     frame.setPointerCapture(event.pointerId);
     slider.focus({ preventScroll: true });
     // The mouse would move the focus to what lies below it.
@@ -57,7 +58,12 @@ export function createCompare({ frame, before, slider, handle }, sentence) {
   frame.addEventListener("pointerdown", hold);
   frame.addEventListener("pointermove", follow);
   frame.addEventListener("pointerup", letGo);
-  frame.addEventListener("pointercancel", letGo);
+  // The finger scrolls the page.
+  frame.addEventListener("pointercancel", () => {
+    if (isHeld) slider.value = last;
+    letGo();
+    show();
+  });
   slider.addEventListener("input", show);
   show();
 

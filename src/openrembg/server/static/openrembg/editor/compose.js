@@ -2,7 +2,7 @@
 
 import { keepsAlpha } from "./formats.js";
 import { placed, scaled } from "./geometry.js";
-import { clearCanvas, drawThrough, resampled, sizeOf } from "./picture.js";
+import { clearCanvas, drawThrough, penOf, resampled, sizeOf } from "./picture.js";
 
 /** @typedef {import("./controls.js").Look} Look */
 /** @typedef {import("./geometry.js").Matrix} Matrix */
@@ -57,9 +57,7 @@ export function compose(context, layers, look, ground) {
  * @param {Context} context @param {Layers} layers @param {Look} look
  */
 export function composeMask(context, layers, look) {
-  const { canvas } = context;
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  drawThrough(context, layers.cutout, layers.size, mapTo(canvas, layers.size, look));
+  drawAlone(context, layers.cutout, layers.size, look);
   fill(context, "#fff", "source-in");
   fill(context, "#000", "destination-over");
 }
@@ -69,10 +67,14 @@ export function composeMask(context, layers, look) {
  * @param {Context} context @param {Layers} layers @param {Look} look
  */
 export function composeOriginal(context, layers, look) {
+  if (layers.original) drawAlone(context, layers.original, layers.size, look);
+}
+
+/** @param {Context} context @param {Source} source @param {Size} size @param {Look} look */
+function drawAlone(context, source, size, look) {
   const { canvas } = context;
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (!layers.original) return;
-  drawThrough(context, layers.original, layers.size, mapTo(canvas, layers.size, look));
+  drawThrough(context, source, size, mapTo(canvas, size, look));
 }
 
 /**
@@ -134,8 +136,7 @@ function blurred(original, cutout, amount) {
  * @param {Source} source @param {number} width @param {number} height
  */
 function pixelsOf(source, width, height) {
-  const small = resampled(source, width, height);
-  return /** @type {Context} */ (small.getContext("2d")).getImageData(0, 0, width, height);
+  return penOf(resampled(source, width, height)).getImageData(0, 0, width, height);
 }
 
 /**

@@ -69,11 +69,8 @@ function angleOf(text) {
   return Math.abs(angle) <= MAX_ANGLE ? angle : undefined;
 }
 
-/** @param {import("./picture.js").Source} picture */
-function isReleased(picture) {
-  release(picture);
-  return true;
-}
+/** @param {HTMLInputElement} field */
+const isInvalid = (field) => field.getAttribute("aria-invalid") === "true";
 
 /** Reads the form; keeps the last right value of each field. */
 class Controls {
@@ -91,6 +88,9 @@ class Controls {
     /** @type {Record<Format, number>} */
     this.qualities = { ...QUALITY };
     this.typing = 0;
+    this.isPressed = false;
+    this.isWaiting = false;
+    this.#field("angle").value = degrees.format(0);
     this.#listen();
     this.#readNumbers();
     this.#arrange();
@@ -115,7 +115,17 @@ class Controls {
     };
   }
 
+  /** Return whether every number is right; else go to the first that is not. */
+  check() {
+    this.#readNumbers();
+    const wrong = ["w", "h", "angle"].map((name) => this.#field(name)).find(isInvalid);
+    wrong?.focus();
+    return !wrong;
+  }
+
   #listen() {
+    addEventListener("pointerdown", (event) => this.#press(event), true);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#letGo(), true);
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", (event) => this.#onInput(event));
     this.form.addEventListener("change", (event) => this.#onTyped(event));
@@ -123,6 +133,17 @@ class Controls {
     for (const swatch of this.#swatches()) {
       swatch.style.backgroundColor = /** @type {string} */ (swatch.dataset.color);
     }
+  }
+
+  /** @param {PointerEvent} event */
+  #press({ target }) {
+    this.isPressed = target instanceof Element && target.closest("button") !== null;
+  }
+
+  #letGo() {
+    this.isPressed = false;
+    // The click comes first.
+    setTimeout(() => this.isWaiting && this.#changed());
   }
 
   /** @param {Event} event */
@@ -164,7 +185,7 @@ class Controls {
   async #choosePicture(field) {
     const [file] = field.files ?? [];
     if (!file) return;
-    const isPicture = await openPicture(file).then(isReleased, () => false);
+    const isPicture = await openPicture(file).then(release).then(() => true, () => false);
     this.#tell("picture", isPicture ? "" : "wrong_picture");
     if (!isPicture) return;
     this.picture = file;
@@ -172,8 +193,11 @@ class Controls {
     this.#changed();
   }
 
+  /** A button must not move away from under the pointer that presses it. */
   #changed() {
     clearTimeout(this.typing);
+    this.isWaiting = this.isPressed;
+    if (this.isPressed) return;
     this.#readNumbers();
     this.#arrange();
     this.onChange(this.look());
@@ -181,16 +205,22 @@ class Controls {
 
   #readNumbers() {
     const { w, h, angle } = this.right;
-    const fields = { w: sideOf(this.#field("w").value), h: sideOf(this.#field("h").value) };
-    const turned = angleOf(this.#field("angle").value);
     this.right = {
-      w: fields.w === undefined ? w : fields.w,
-      h: fields.h === undefined ? h : fields.h,
-      angle: turned ?? angle,
+      w: this.#read("w", sideOf, w),
+      h: this.#read("h", sideOf, h),
+      angle: this.#read("angle", angleOf, angle),
     };
-    this.#tell("w", fields.w === undefined ? "wrong_w" : "");
-    this.#tell("h", fields.h === undefined ? "wrong_h" : "");
-    this.#tell("angle", turned === undefined ? "wrong_angle" : "");
+  }
+
+  /**
+   * Return the number in a field, or the last right one.
+   * @template T
+   * @param {string} name @param {(text: string) => T | undefined} read @param {T} last
+   */
+  #read(name, read, last) {
+    const value = read(this.#field(name).value);
+    this.#tell(name, value === undefined ? `wrong_${name}` : "");
+    return value === undefined ? last : value;
   }
 
   /**
@@ -216,12 +246,12 @@ class Controls {
       /** @type {HTMLElement} */ (more).hidden = /** @type {HTMLElement} */ (more).dataset.for !== kind;
     }
     /** @type {HTMLFieldSetElement} */ (this.#part("background")).disabled = isMask;
-    this.#part("exact").hidden = w === null || h === null;
-    this.#part("expand").hidden = angle % 180 === 0;
+    this.#field("exact").disabled = w === null || h === null;
+    this.#field("expand").disabled = angle % 180 === 0;
     this.#part("quality").hidden = !hasQuality;
     this.#field("quality").value = String(this.qualities[format]);
     this.#part("quality-shown").textContent = number(this.qualities[format]);
-    this.#part("opaque").hidden = keepsAlpha(format) || isMask || kind !== "none";
+    this.#part("opaque").hidden = keepsAlpha(format) || isMask || this.#background().kind !== "none";
     this.#markSwatch();
   }
 
@@ -285,9 +315,5 @@ class Controls {
  * @param {HTMLFormElement} form See templates/editor/controls.html.
  * @param {Words} words
  * @param {(look: Look) => void} onChange Called after every change that counts.
- * @returns {{look(): Look}}
  */
-export function createControls(form, words, onChange) {
-  const controls = new Controls(form, words, onChange);
-  return { look: () => controls.look() };
-}
+export const createControls = (form, words, onChange) => new Controls(form, words, onChange);

@@ -22,18 +22,12 @@ export async function encode(canvas, { format, quality, mask }) {
  * @param {HTMLCanvasElement} canvas @param {Format} format @param {number} quality 0 to 1
  */
 async function written(canvas, format, quality) {
-  const blob = await blobOf(canvas, `image/${format}`, quality);
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, `image/${format}`, quality));
   if (!blob) throw new PictureError("too_large");
   if (blob.type !== `image/${format}`) throw new PictureError("no_webp");
   return blob;
 }
-
-/**
- * @param {HTMLCanvasElement} canvas @param {string} type @param {number} quality
- * @returns {Promise<Blob | null>}
- */
-const blobOf = (canvas, type, quality) =>
-  new Promise((resolve) => canvas.toBlob(resolve, type, quality));
 
 /**
  * Return the canvas as a PNG of 8 bits of grey, which no browser's own encoder writes.

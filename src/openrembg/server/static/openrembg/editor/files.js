@@ -4,14 +4,15 @@ import { compose, composeMask, groundOf } from "./compose.js";
 import { encode } from "./encode.js";
 import { EXTENSIONS, QUALITY } from "./formats.js";
 import { placed } from "./geometry.js";
+import { withOwnColors } from "./interior.js";
 import { PictureError, clearCanvas, openOriginal, openPicture, release, sizeOf } from "./picture.js";
 import { active, painted } from "./strokes.js";
 import { downloadZip } from "../vendor/client-zip.js";
 
 /** @typedef {import("./controls.js").Look} Look */
+/** @typedef {import("./geometry.js").Size} Size */
 /** @typedef {import("./item.js").Item} Item */
 /** @typedef {import("./picture.js").Words} Words */
-/** @typedef {import("./strokes.js").Stroke} Stroke */
 
 const ZIP_NAME = "openrembg.zip";
 const MOST_LETTERS = 100;
@@ -92,7 +93,7 @@ async function* files(items, look, words, onProgress, failures) {
 function isAsItCame(item, look) {
   const { background, w, h, angle, format, quality, mask } = look;
   const isUnturned = angle % 360 === 0 && w === null && h === null;
-  const isUnpainted = active(/** @type {Stroke[]} */ (item.strokes)).length === 0;
+  const isUnpainted = active(item.strokes).length === 0;
   const isBare = background.kind === "none" && !mask;
   return isBare && isUnturned && isUnpainted && format === "webp" && quality === QUALITY.webp;
 }
@@ -116,21 +117,29 @@ async function render(item, look) {
   }
 }
 
-/**
- * Open only what this look needs: a photo of fifty megapixels takes 200 MB.
- * @param {Item} item @param {Look} look
- */
+/** @param {Item} item @param {Look} look */
 async function layersOf(item, look) {
-  const cutout = await openPicture(/** @type {Blob} */ (item.cutout));
-  const size = sizeOf(cutout);
-  const strokes = active(/** @type {Stroke[]} */ (item.strokes));
-  const isBehind = look.background.kind === "blur" && !look.mask;
-  const isNeeded = isBehind || strokes.some((stroke) => stroke.tool === "restore");
-  const original = isNeeded ? await openOriginal(item.file, size) : null;
+  const file = await openPicture(/** @type {Blob} */ (item.cutout));
+  const size = sizeOf(file);
+  const original = await originalFor(item, look, size);
+  const cutout = original && !look.mask ? withOwnColors(file, original) : file;
+  if (cutout !== file) release(file);
+  const strokes = active(item.strokes);
   if (strokes.length === 0) return { size, cutout, original };
   const canvas = painted(cutout, original, strokes, size);
   release(cutout);
   return { size, cutout: canvas, original };
+}
+
+/**
+ * Open the photo. Where it adds nothing but exact colours, a browser may do without it.
+ * @param {Item} item @param {Look} look @param {Size} size
+ */
+async function originalFor(item, look, size) {
+  const isBehind = look.background.kind === "blur" && !look.mask;
+  const isPainted = active(item.strokes).some(({ tool }) => tool === "restore");
+  if (isBehind || isPainted) return openOriginal(item.file, size);
+  return look.mask ? null : openOriginal(item.file, size).catch(() => null);
 }
 
 /** @param {Look} look */

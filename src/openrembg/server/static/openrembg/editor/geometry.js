@@ -151,9 +151,3 @@ export function origin([a, b, c, d, e, f], x, y) {
  * @returns {Size}
  */
 export const stretch = ([a, b, c, d]) => [Math.hypot(a, b), Math.hypot(c, d)];
-
-/**
- * Return whether the map takes whole pixels to whole pixels.
- * @param {Matrix} matrix
- */
-export const isExact = ([a, b, c, d]) => Math.abs(a) + Math.abs(b) === 1 && Math.abs(c) + Math.abs(d) === 1 && a * b === 0;

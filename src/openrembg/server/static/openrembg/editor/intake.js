@@ -1,14 +1,16 @@
 // Every way in which pictures come in: the chooser, a drop anywhere on the page, the clipboard.
 
+import { compare } from "./words.js";
+
 /** @typedef {(files: File[]) => void} TakeFiles */
 
 const PICTURE = /\.(png|jpe?g|webp|bmp)$/i;
+// What computers leave in folders for themselves.
+const NOBODYS = /^(\..*|thumbs\.db|desktop\.ini)$/i;
 
 /**
  * Let a file chooser open from buttons.
- * @param {HTMLInputElement} input
- * @param {Iterable<Element>} buttons
- * @param {TakeFiles} take
+ * @param {HTMLInputElement} input @param {Iterable<Element>} buttons @param {TakeFiles} take
  */
 export function takeChosen(input, buttons, take) {
   for (const button of buttons) button.addEventListener("click", () => input.click());
@@ -35,7 +37,8 @@ export function takePasted(take) {
 /**
  * Take what is dropped anywhere on the page.
  * @param {HTMLElement} over what is shown while files are held over the page
- * @param {TakeFiles} take
+ * @param {(files: File[], leftOut: number | null) => void} take leftOut: how many files of folders
+ *   are no pictures; null where there was no folder
  */
 export function takeDropped(over, take) {
   addEventListener("dragenter", (event) => {
@@ -51,7 +54,8 @@ export function takeDropped(over, take) {
     over.hidden = true;
     if (!event.dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
-    take(await filesOf(event.dataTransfer));
+    const { files, leftOut } = await filesOf(event.dataTransfer);
+    take(files, leftOut);
   });
 }
 
@@ -59,33 +63,31 @@ export function takeDropped(over, take) {
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
 
 /**
- * Return the files of a drop; of folders, the pictures in them.
+ * Return the files of a drop; with folders, the pictures in them, all by their names.
  * @param {DataTransfer} transfer
+ * @returns {Promise<{files: File[], leftOut: number | null}>}
  */
 async function filesOf(transfer) {
   // Both lists are empty as soon as the event is over.
   const files = [...transfer.files];
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
-  if (!entries.some((entry) => entry?.isDirectory)) return files;
-  const found = await Promise.all(entries.map((entry) => (entry ? filesIn(entry) : [])));
-  return found.flat();
+  if (!entries.some((entry) => entry?.isDirectory)) return { files, leftOut: null };
+  const all = (await Promise.all(entries.map((entry) => (entry ? filesIn(entry) : [])))).flat();
+  // What was dropped by itself is told of by itself.
+  const wanted = all.filter((entry) => PICTURE.test(entry.name) || entries.includes(entry));
+  wanted.sort((one, other) => compare(one.name, other.name));
+  return { files: await Promise.all(wanted.map(fileOf)), leftOut: all.length - wanted.length };
 }
 
-/**
- * @param {FileSystemEntry} entry
- * @returns {Promise<File[]>}
- */
+/** @param {FileSystemEntry} entry @returns {Promise<FileSystemFileEntry[]>} */
 async function filesIn(entry) {
-  if (entry.isFile) return [await fileOf(/** @type {FileSystemFileEntry} */ (entry))];
+  if (entry.isFile) return [/** @type {FileSystemFileEntry} */ (entry)];
   const entries = await entriesOf(/** @type {FileSystemDirectoryEntry} */ (entry));
-  const wanted = entries.filter((inside) => inside.isDirectory || PICTURE.test(inside.name));
+  const wanted = entries.filter((inside) => !NOBODYS.test(inside.name));
   return (await Promise.all(wanted.map(filesIn))).flat();
 }
 
-/**
- * @param {FileSystemFileEntry} entry
- * @returns {Promise<File>}
- */
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
 const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 
 /** @param {FileSystemDirectoryEntry} folder */

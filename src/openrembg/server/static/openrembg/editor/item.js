@@ -25,7 +25,9 @@
  * @property {import("./strokes.js").Stroke[]} strokes of the brush, in their order
  * @property {Trouble | null} error
  * @property {Charged} charged
- * @property {string} key the Idempotency-Key: with the same one, a picture is never paid twice
+ * @property {boolean} isSaved nothing would be lost with it
+ * @property {number} losses connections that were lost while it was on its way
+ * @property {string} key the Idempotency-Key, once there is one
  */
 
 let last = 0;
@@ -48,12 +50,23 @@ export function itemOf(file) {
     strokes: [],
     error: null,
     charged: "",
-    key: freshKey(),
+    isSaved: false,
+    losses: 0,
+    key: "",
   };
 }
 
-/** Return 128 random bits; crypto.randomUUID is missing on pages without TLS. */
-function freshKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `editor-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+/**
+ * Return an Idempotency-Key for a file: its bytes are paid once in a day, even if the page is lost.
+ * @param {File} file
+ */
+export async function keyOf(file) {
+  // crypto.subtle is missing on pages without TLS.
+  const random = () => crypto.getRandomValues(new Uint8Array(16)).buffer;
+  const digest = await file
+    .arrayBuffer()
+    .then((bytes) => crypto.subtle.digest("SHA-256", bytes))
+    .catch(random);
+  const bytes = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0"));
+  return `editor-${bytes.join("")}`;
 }

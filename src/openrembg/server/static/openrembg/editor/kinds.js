@@ -47,10 +47,7 @@ async function headOf(file) {
   }
 }
 
-/**
- * @param {string} head
- * @returns {Kind | null}
- */
+/** @param {string} head @returns {Kind | null} */
 function kindOf(head) {
   if (head.startsWith("\x89PNG\r\n\x1a\n")) return "png";
   if (head.startsWith("\xff\xd8\xff")) return "jpg";

@@ -23,6 +23,15 @@ const DONE = {
 };
 
 /**
+ * Return the server's own sentence, where it says more than ours.
+ * @param {Item} item
+ */
+function englishOf({ error }) {
+  const isSame = document.documentElement.lang === "en" && error?.word !== "refused";
+  return (!isSame && error?.english) || "";
+}
+
+/**
  * Return what is said of a picture now.
  * @param {Item} item
  */
@@ -37,8 +46,7 @@ export class List {
   #lines = new Map();
 
   /**
-   * @param {HTMLOListElement} root
-   * @param {HTMLTemplateElement} template of one picture
+   * @param {HTMLOListElement} root @param {HTMLTemplateElement} template of one picture
    * @param {Doing} doing
    */
   constructor(root, template, doing) {
@@ -106,16 +114,13 @@ export class List {
     }
   }
 
-  /**
-   * @param {HTMLLIElement} line
-   * @param {Item} item
-   */
+  /** @param {HTMLLIElement} line @param {Item} item */
   #renew(line, item) {
     const open = /** @type {HTMLButtonElement} */ (part(line, ".open"));
     open.disabled = item.state !== "done";
     part(line, ".again").hidden = !item.error?.again;
     const english = part(line, ".english");
-    english.textContent = item.error?.english ?? "";
+    english.textContent = englishOf(item);
     english.hidden = !english.textContent;
     if (item.cutout && item.detected) {
       part(line, ".thumb").classList.add("checker");
@@ -124,10 +129,8 @@ export class List {
   }
 
   /**
-   * @param {HTMLLIElement} line
-   * @param {string} selector
-   * @param {keyof Doing} deed
-   * @param {Item} item
+   * @param {HTMLLIElement} line @param {string} selector
+   * @param {keyof Doing} deed @param {Item} item
    */
   #button(line, selector, deed, item) {
     const button = part(line, selector);
@@ -137,10 +140,7 @@ export class List {
   }
 }
 
-/**
- * @param {Element} line
- * @param {string} selector
- */
+/** @param {Element} line @param {string} selector */
 const part = (line, selector) => /** @type {HTMLElement} */ (line.querySelector(selector));
 
 /** @param {Element} line */

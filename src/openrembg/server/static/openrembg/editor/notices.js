@@ -6,8 +6,7 @@ import { number, say } from "./words.js";
 
 /**
  * Say why nothing is sent now, and return it once: a screen reader shall not hear each second.
- * @param {HTMLElement} place
- * @param {Halt | null} halt null: it goes on
+ * @param {HTMLElement} place @param {Halt | null} halt null: it goes on
  * @param {() => void} resume what the button "Try again" does
  * @returns {string} an empty text for what was said before
  */
@@ -30,10 +29,7 @@ function partFor(halt) {
   return /** @type {HTMLTemplateElement} */ (found).content.cloneNode(true);
 }
 
-/**
- * @param {HTMLElement} place
- * @param {Halt & {kind: "pause"}} halt
- */
+/** @param {HTMLElement} place @param {Halt & {kind: "pause"}} halt */
 function countDown(place, { reason, until }) {
   const seconds = number(Math.max(0, Math.ceil((until - Date.now()) / 1000)));
   const text = place.querySelector("p");

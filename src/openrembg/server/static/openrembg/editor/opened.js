@@ -1,6 +1,6 @@
 // A picture that is open on the stage: its pixels as finely as they are looked at, and its strokes.
 
-import { clearCanvas, openOriginal, openPicture, release, resampled, sizeOf } from "./picture.js";
+import { clearCanvas, openOriginal, openPicture, penOf, release, resampled, sizeOf } from "./picture.js";
 import { active, paint, painted, patternOf, toNative } from "./strokes.js";
 
 /** @typedef {import("./compose.js").Layers} Layers */
@@ -64,7 +64,7 @@ export class Opened {
   }
 
   get strokes() {
-    return /** @type {Stroke[]} */ (this.item.strokes);
+    return this.item.strokes;
   }
 
   get hasStrokes() {
@@ -164,7 +164,7 @@ export class Opened {
   extend() {
     const stroke = /** @type {Stroke} */ (this.#stroke);
     const canvas = /** @type {HTMLCanvasElement} */ (this.#painted);
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const context = penOf(canvas);
     const box = boxOf(stroke, 2 / this.scale);
     context.save();
     toNative(context, this.size);

@@ -50,24 +50,20 @@ export class Refused extends Error {
   }
 }
 
-/**
- * @param {Answer} answer
- * @returns {Promise<Outcome>}
- */
+/** @param {Answer} answer @returns {Promise<Outcome>} */
 export async function outcomeOf(answer) {
   if (answer.status === 200) return done(answer);
   const error = await errorOf(answer);
   if (answer.status === 401) return { kind: "expired" };
   if (answer.status === 403) return { kind: "stop", reason: "unconfirmed" };
   if (answer.status === 429) return limited(answer, error.code);
+  // A proxy speaks for a server that is away.
+  if (answer.status > 501 && !error.code) return { kind: "lost" };
   if (answer.status === 503 || answer.status === 409) return wait("busy", answer);
   return { kind: "failed", trouble: troubleOf(answer.status, error.english) };
 }
 
-/**
- * @param {Answer} answer
- * @returns {Done}
- */
+/** @param {Answer} answer @returns {Done} */
 function done(answer) {
   const detected = answer.header("X-Foreground-Detected") === "true";
   const minute = limitOf(answer, "minute");
@@ -81,21 +77,14 @@ function done(answer) {
   };
 }
 
-/**
- * @param {Answer} answer
- * @returns {import("./item.js").Charged}
- */
+/** @param {Answer} answer @returns {import("./item.js").Charged} */
 function chargedBy(answer) {
   if (answer.header("Idempotent-Replayed")) return "paid";
   if (answer.header("X-Credits-Source") !== "anonymous") return "credit";
   return limitOf(answer, "day").most < NO_LIMIT ? "today" : "";
 }
 
-/**
- * @param {Answer} answer
- * @param {string} code
- * @returns {Outcome}
- */
+/** @param {Answer} answer @param {string} code @returns {Outcome} */
 function limited(answer, code) {
   const policy = code === "rate_limited" ? "minute" : "day";
   if (code !== "monthly_limit" && limitOf(answer, policy).most === 0) {
@@ -105,19 +94,14 @@ function limited(answer, code) {
   return { kind: "stop", reason: code === "daily_limit" ? "daily" : "monthly" };
 }
 
-/**
- * @param {Pause} reason
- * @param {Answer} answer
- * @returns {Outcome}
- */
+/** @param {Pause} reason @param {Answer} answer @returns {Outcome} */
 function wait(reason, answer) {
   return { kind: "wait", reason, seconds: Number(answer.header("Retry-After")) || LOOK_AGAIN_S };
 }
 
 /**
  * Return one limit of the headers RateLimit-Policy and RateLimit (IETF draft ratelimit-headers).
- * @param {Answer} answer
- * @param {string} policy
+ * @param {Answer} answer @param {string} policy
  */
 function limitOf(answer, policy) {
   const limits = new RegExp(`"${policy}";q=(\\d+)`).exec(answer.header("RateLimit-Policy"));
@@ -129,10 +113,7 @@ function limitOf(answer, policy) {
   };
 }
 
-/**
- * @param {Answer} answer
- * @returns {Promise<{code: string, english: string}>}
- */
+/** @param {Answer} answer @returns {Promise<{code: string, english: string}>} */
 async function errorOf(answer) {
   try {
     const { code, error, details } = JSON.parse(await answer.body.text());
@@ -145,8 +126,7 @@ async function errorOf(answer) {
 
 /**
  * The messages are part of the API's contract; nothing else tells one broken rule from another.
- * @param {number} status
- * @param {string} english
+ * @param {number} status @param {string} english
  * @returns {Trouble}
  */
 function troubleOf(status, english) {

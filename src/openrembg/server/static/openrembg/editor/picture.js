@@ -10,6 +10,9 @@ import { stretch } from "./geometry.js";
 /** From here on a canvas is tried before it is used: browsers draw nothing on one that is too large. */
 const SURE_PIXELS = 16e6;
 
+/** A phone has less memory to give. */
+export const isSmall = matchMedia("(pointer: coarse)").matches || (/** @type {any} */ (navigator).deviceMemory ?? 8) <= 4;
+
 /** What a person reads when no picture can be made; `code` is the name of the sentence. */
 export class PictureError extends Error {
   /** @param {string} code @param {Words} [words] */
@@ -94,6 +97,9 @@ export function clearCanvas(width, height, canvas = document.createElement("canv
   return context;
 }
 
+/** @param {HTMLCanvasElement} canvas One that was made by `clearCanvas`. */
+export const penOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
 /** @param {CanvasRenderingContext2D} context */
 function holds(context) {
   const { width, height } = context.canvas;
@@ -149,7 +155,8 @@ export function resampled(source, width, height) {
 export function drawThrough(context, source, [width, height], matrix) {
   const [wide, high] = sizeOf(source);
   const [across, down] = stretch(matrix);
-  const small = shrunk(source, enough(wide, width * across), enough(high, height * down));
+  const [least, lowest] = [enough(wide, width * across), enough(high, height * down)];
+  const small = least === wide && lowest === high ? source : resampled(source, least, lowest);
   context.save();
   context.setTransform(...matrix);
   context.drawImage(small, 0, 0, width, height);
@@ -165,10 +172,4 @@ function enough(length, needed) {
   let left = length;
   while (left / 2 >= needed && left > 1) left = Math.ceil(left / 2);
   return left;
-}
-
-/** @param {Source} source @param {number} width @param {number} height */
-function shrunk(source, width, height) {
-  const [wide, high] = sizeOf(source);
-  return wide === width && high === height ? source : resampled(source, width, height);
 }

@@ -20,8 +20,10 @@
 
 const AT_ONCE = 2;
 const SECOND_MS = 1000;
-// So many lost pictures in a row are no accident of one of them.
-const LOST_IN_A_ROW = 2;
+// Then it is the picture that cannot get through.
+const MOST_LOSSES = 3;
+// How often it is tried whether the server is back: twice as long each time.
+const LONGEST_S = 60;
 
 export class Queue {
   /** @type {Item[]} */
@@ -31,24 +33,30 @@ export class Queue {
   /** @type {Halt | null} */
   #halt = null;
   #clock = 0;
-  #lost = 0;
+  #probes = 0;
   /** Requests that the last answer has left of its minute; some of them may be on their way. */
   #left = Infinity;
   #minuteEnds = 0;
 
   /**
-   * @param {import("./api.js").Send} send
+   * @param {import("./api.js").Send} send @param {() => Promise<boolean>} isReachable
    * @param {Listener} listener
    */
-  constructor(send, listener) {
+  constructor(send, isReachable, listener) {
     this.send = send;
+    this.isReachable = isReachable;
     this.listener = listener;
-    addEventListener("online", () => this.#isOffline() && this.resume());
+    addEventListener("online", () => this.#isCutOff() && this.resume());
   }
 
-  /** Whether something would be lost if the page were left now. */
+  /** Whether a picture waits or is on its way. */
   get isBusy() {
-    return this.#sent.size > 0 || (this.#line.length > 0 && this.#halt?.kind !== "stop");
+    return this.#sent.size > 0 || this.#line.length > 0;
+  }
+
+  /** Whether somebody has to do something before it goes on. */
+  get isStopped() {
+    return this.#halt?.kind === "stop";
   }
 
   /**
@@ -77,7 +85,6 @@ export class Queue {
 
   /** Go on now. */
   resume() {
-    this.#lost = 0;
     this.#minuteEnds = 0;
     this.#say(null);
     this.#fill();
@@ -110,13 +117,10 @@ export class Queue {
     if (this.#sent.size === 0) this.listener.onRest();
   }
 
-  /**
-   * @param {Item} item
-   * @param {Outcome} outcome
-   */
+  /** @param {Item} item @param {Outcome} outcome */
   #settle(item, outcome) {
     if (outcome.kind === "lost") return this.#lose(item);
-    this.#lost = 0;
+    this.#probes = 0;
     if (outcome.kind === "done") return this.#finish(item, outcome);
     if (outcome.kind === "failed") return this.#fail(item, outcome.trouble);
     if (outcome.kind === "wait") this.#pause(outcome.reason, inSeconds(outcome.seconds));
@@ -124,14 +128,11 @@ export class Queue {
     this.#putBack(item);
   }
 
-  /**
-   * @param {Item} item
-   * @param {import("./outcome.js").Done} outcome
-   */
+  /** @param {Item} item @param {import("./outcome.js").Done} outcome */
   #finish(item, { cutout, detected, charged, left, seconds }) {
     this.#left = left;
     this.#minuteEnds = inSeconds(seconds);
-    this.#change(item, { state: "done", cutout, detected, charged });
+    this.#change(item, { state: "done", cutout, detected, charged, isSaved: !detected, losses: 0 });
   }
 
   /** @param {Item} item */
@@ -140,15 +141,29 @@ export class Queue {
       this.#say({ kind: "pause", reason: "offline", until: Infinity });
       return this.#putBack(item);
     }
-    this.#lost += 1;
-    if (this.#lost >= LOST_IN_A_ROW) this.#say({ kind: "stop", reason: "network" });
+    if (!this.isStopped) this.#probeLater();
+    item.losses += 1;
+    if (item.losses <= MOST_LOSSES) return this.#putBack(item);
+    item.losses = 0;
     this.#fail(item, { word: "network", again: true });
   }
 
-  /**
-   * @param {Item} item
-   * @param {import("./item.js").Trouble} error
-   */
+  #probeLater() {
+    const seconds = Math.min(2 ** this.#probes, LONGEST_S);
+    this.#probes += 1;
+    this.#say({ kind: "stop", reason: "network" });
+    this.#clock = setTimeout(() => this.#probe(), seconds * SECOND_MS);
+  }
+
+  async #probe() {
+    const halt = this.#halt;
+    const isBack = await this.isReachable();
+    if (this.#halt !== halt) return; // It went on meanwhile.
+    if (isBack) this.resume();
+    else this.#probeLater();
+  }
+
+  /** @param {Item} item @param {import("./item.js").Trouble} error */
   #fail(item, error) {
     this.#change(item, { state: "failed", error });
   }
@@ -158,10 +173,7 @@ export class Queue {
     this.add([item]);
   }
 
-  /**
-   * @param {"rate" | "busy"} reason
-   * @param {number} until in milliseconds of Date.now()
-   */
+  /** @param {"rate" | "busy"} reason @param {number} until in milliseconds of Date.now() */
   #pause(reason, until) {
     if (this.#halt?.kind === "stop" || (this.#halt && this.#halt.until >= until)) return;
     this.#say({ kind: "pause", reason, until });
@@ -181,14 +193,11 @@ export class Queue {
     else this.listener.onHalt(halt);
   }
 
-  #isOffline() {
-    return this.#halt?.kind === "pause" && this.#halt.reason === "offline";
+  #isCutOff() {
+    return this.#halt?.reason === "offline" || this.#halt?.reason === "network";
   }
 
-  /**
-   * @param {Item} item
-   * @param {Partial<Item>} facts
-   */
+  /** @param {Item} item @param {Partial<Item>} facts */
   #change(item, facts) {
     Object.assign(item, facts);
     this.listener.onChange(item);

@@ -5,9 +5,8 @@ import { createCompare } from "./compare.js";
 import { compose, composeMask, composeOriginal, groundOf, mapTo } from "./compose.js";
 import { origin, placed, stretch } from "./geometry.js";
 import { Opened } from "./opened.js";
-import { clearCanvas, openPicture, release, resampled, sizeOf } from "./picture.js";
-import { filled } from "./sentence.js";
-import { number } from "./words.js";
+import { clearCanvas, isSmall, openPicture, penOf, release, resampled, sizeOf } from "./picture.js";
+import { filled, number } from "./words.js";
 
 /** @typedef {import("./brush.js").Tool} Tool */
 /** @typedef {import("./controls.js").Look} Look */
@@ -19,11 +18,12 @@ import { number } from "./words.js";
 /** @typedef {import("./strokes.js").Point} Point */
 /** @typedef {import("./strokes.js").Stroke} Stroke */
 
-/** The most pixels of one canvas here; there are up to six. A phone has less memory to give. */
-const isSmall = matchMedia("(pointer: coarse)").matches || (/** @type {any} */ (navigator).deviceMemory ?? 8) <= 4;
+/** The most pixels of one canvas here; there are up to six. */
 const MOST_PIXELS = isSmall ? 4e6 : 16e6;
 /** A small picture is shown larger, but no more than so many times. */
 const MOST_ENLARGED = 2;
+/** What is said of each. */
+const DONE = { undo: "undone", redo: "redone", reset: "reset" };
 /** A background's longer side on the stage. */
 const MOST_BACKGROUND = 2048;
 
@@ -106,7 +106,7 @@ export class Scene {
   #listen() {
     this.root.addEventListener("change", (event) => this.#onChoice(event));
     this.root.addEventListener("click", (event) => this.#onClick(event));
-    this.root.addEventListener("keydown", (event) => this.#onKey(event));
+    document.addEventListener("keydown", (event) => this.#onKey(event));
     new ResizeObserver(() => this.#later()).observe(this.parts.view);
   }
 
@@ -281,11 +281,10 @@ export class Scene {
    * @param {Box} box
    */
   #redraw(box) {
-    const context = /** @type {CanvasRenderingContext2D} */ (this.after.getContext("2d"));
-    const [x, y, width, height] = around(box, this.#toScreen());
+    const context = penOf(this.after);
     context.save();
     context.beginPath();
-    context.rect(x, y, width, height);
+    context.rect(...around(box, this.#toScreen()));
     context.clip();
     this.#drawAfter(context);
     context.restore();
@@ -320,11 +319,12 @@ export class Scene {
   #onClick({ target }) {
     const button = /** @type {HTMLElement} */ (target).closest("button");
     if (button?.dataset.tool) this.#toggle(/** @type {Tool} */ (button.dataset.tool));
-    if (button?.dataset.do) this.#do(button.dataset.do);
+    if (button?.dataset.do) this.#do(/** @type {keyof typeof DONE} */ (button.dataset.do));
   }
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
+    if (!this.#opened || isWritten(event.target) || document.querySelector("dialog[open]")) return;
     const done = event.ctrlKey || event.metaKey ? this.#onCommand(event) : this.#onLetter(event);
     if (done) event.preventDefault();
   }
@@ -340,12 +340,22 @@ export class Scene {
   #onLetter(event) {
     const letter = letterOf(event);
     if (event.altKey) return false;
-    if (letter === "b") return this.#toggle("restore");
-    if (letter === "e") return this.#toggle("erase");
+    if (letter === "b") return this.#pick("restore");
+    if (letter === "e") return this.#pick("erase");
     if (event.key === "Escape" && this.#tool) return this.#toggle(this.#tool);
     if (!this.#tool || !["[", "]"].includes(event.key)) return false;
     this.brush.resize(event.key === "]" ? 1 : -1);
     return true;
+  }
+
+  /**
+   * Take a tool by its key; the keys that move it are the view's.
+   * @param {Tool} tool
+   */
+  #pick(tool) {
+    const isTaken = this.#toggle(tool);
+    if (isTaken) this.parts.view.focus();
+    return isTaken;
   }
 
   /**
@@ -373,16 +383,13 @@ export class Scene {
   }
 
   /**
-   * Undo, redo or reset.
-   * @param {string} what
+   * @param {keyof typeof DONE} what
    */
   #do(what) {
     const opened = this.#opened;
     if (!opened || this.#stroke) return false;
-    if (what === "undo" && opened.undo()) this.#tell("undone");
-    else if (what === "redo" && opened.redo()) this.#tell("redone");
-    else if (what === "reset" && opened.reset()) this.#tell("reset");
-    else return false;
+    if (!opened[what]()) return false;
+    this.#tell(DONE[what]);
     this.#edited();
     return true;
   }
@@ -486,19 +493,22 @@ function addPoint({ points, size }, [x, y]) {
 /**
  * Return the upright rectangle around a box, in whole pixels.
  * @param {Box} box @param {Matrix} matrix
+ * @returns {[x: number, y: number, width: number, height: number]}
  */
 function around({ left, top, right, bottom }, [a, b, c, d, e, f]) {
-  const xs = [];
-  const ys = [];
-  for (const x of [left, right]) {
-    for (const y of [top, bottom]) {
-      xs.push(a * x + c * y + e);
-      ys.push(b * x + d * y + f);
-    }
-  }
+  const corners = [left, right].flatMap((x) => [top, bottom].map((y) => [x, y]));
+  const xs = corners.map(([x, y]) => a * x + c * y + e);
+  const ys = corners.map(([x, y]) => b * x + d * y + f);
   const [x, y] = [Math.floor(Math.min(...xs)) - 2, Math.floor(Math.min(...ys)) - 2];
   return [x, y, Math.ceil(Math.max(...xs)) + 2 - x, Math.ceil(Math.max(...ys)) + 2 - y];
 }
+
+/**
+ * Return whether keys write or choose something there.
+ * @param {EventTarget | null} target
+ */
+const isWritten = (target) =>
+  target instanceof Element && target.matches("input:not([type=range], [type=radio], [type=checkbox]), select, textarea");
 
 /**
  * Return the Latin letter on a key, whatever alphabet the keyboard writes.

@@ -5,17 +5,13 @@ let last = Promise.resolve();
 
 /**
  * Draw a picture into a canvas, cut to its shape; one that cannot be decoded leaves it empty.
- * @param {HTMLCanvasElement} canvas
- * @param {Blob} picture
+ * @param {HTMLCanvasElement} canvas @param {Blob} picture
  */
 export function paint(canvas, picture) {
   last = last.then(() => draw(canvas, picture));
 }
 
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {Blob} picture
- */
+/** @param {HTMLCanvasElement} canvas @param {Blob} picture */
 async function draw(canvas, picture) {
   if (!canvas.isConnected) return;
   const bitmap = await decode(canvas, picture);
@@ -28,10 +24,7 @@ async function draw(canvas, picture) {
   bitmap.close();
 }
 
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {Blob} picture
- */
+/** @param {HTMLCanvasElement} canvas @param {Blob} picture */
 async function decode(canvas, picture) {
   try {
     const options = { resizeWidth: canvas.width * 2, resizeQuality: /** @type {const} */ ("medium") };

@@ -16,17 +16,28 @@ export class Token {
   #asked = null;
   #text = "";
 
-  /** @param {string} csrf the page's proof that it is ours */
+  /** @param {string} csrf the page's proof that it is ours; empty: nobody is logged in */
   constructor(csrf) {
     this.csrf = csrf;
     addEventListener("pagehide", () => this.#revoke());
   }
 
   /**
-   * Return the token, a new one when there is none. Raises Refused.
+   * Go on as whoever is logged in now.
+   * @param {string} csrf
+   */
+  renew(csrf) {
+    this.#revoke();
+    this.#asked = null;
+    this.csrf = csrf;
+  }
+
+  /**
+   * Return the token, a new one when there is none; nothing for a guest. Raises Refused.
    * @returns {Promise<string>}
    */
   async text() {
+    if (!this.csrf) return "";
     this.#asked ??= this.#ask();
     try {
       this.#text = await this.#asked;

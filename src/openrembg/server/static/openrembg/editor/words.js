@@ -20,12 +20,22 @@ const words = wordsOf("editor-words");
 
 /**
  * Return a sentence with its blanks filled in.
- * @param {string} name
- * @param {Record<string, string>} [values] what goes in the place of each `%(…)s`
+ * @param {string} name @param {Record<string, string>} [values]
  */
 export function say(name, values = {}) {
-  return words[name].replace(/%\((\w+)\)s/g, (blank, key) => values[key] ?? blank);
+  return filled(words[name], values);
 }
+
+/**
+ * @param {string} sentence
+ * @param {Record<string, string>} values what goes in the place of each `%(…)s`
+ */
+export function filled(sentence, values) {
+  return sentence.replace(/%\((\w+)\)s/g, (blank, key) => values[key] ?? blank);
+}
+
+/** The order of names in the reader's language: "9" comes before "10". */
+export const { compare } = new Intl.Collator(language, { numeric: true });
 
 /** @param {number} value */
 export const number = (value) => whole.format(value);

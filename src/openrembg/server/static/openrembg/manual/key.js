@@ -54,6 +54,24 @@ part("key-forget").addEventListener("click", () => {
   input.focus();
 });
 
+/**
+ * Open a link in a tab that takes the key along. With Ctrl or the middle button, browsers would open
+ * one that does not.
+ * @param {MouseEvent} event
+ */
+function openWithKey(event) {
+  if (event.button > 1) return;
+  event.preventDefault();
+  window.open(/** @type {HTMLAnchorElement} */ (event.currentTarget).href);
+}
+
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (
+  document.querySelectorAll("a[rel=opener]")
+)) {
+  link.addEventListener("click", openWithKey);
+  link.addEventListener("auxclick", openWithKey);
+}
+
 const known = kept();
 show(known);
 if (known !== null) say("shown");
