@@ -71,7 +71,7 @@ def test_guesses_are_limited(client: Client, new_user: Any) -> None:
     log_in(client)
     for _ in range(5):
         delete(client, "wrong")
-    assert "Too many failed login attempts" in text_of(delete(client))
+    assert "Too many failed attempts to sign in" in text_of(delete(client))
     assert User.objects.count() == 1
 
 
