@@ -184,8 +184,9 @@ class Visits:
         about = page.evaluate(ABOUT)
         look.status, look.language, look.side = status, about["language"], about["side"]
         _weigh(look, about["loaded"])
-        look.axe += page.evaluate(FINDINGS, [])
+        # The other languages have the same elements, in the same colours.
         if thorough:
+            look.axe += page.evaluate(FINDINGS, [])
             page.emulate_media(color_scheme="dark")
             look.axe += [f"dark: {text}" for text in page.evaluate(FINDINGS, list(OF_COLOURS))]
             page.emulate_media(color_scheme="light")
@@ -237,7 +238,7 @@ def test_no_page_asks_another_host(looks: Looks, language: str) -> None:
     assert of(looks(language), "foreign") == {}
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "fa"])
 def test_axe_finds_nothing_serious_in_light_and_dark(looks: Looks, language: str) -> None:
     assert of(looks(language), "axe") == {}
 

@@ -56,7 +56,7 @@ def enter(page: Page, key: str) -> None:
     page.keyboard.press("Enter")
 
 
-@pytest.mark.parametrize("language", ["en", "fa", "id", "ja", "ko"])
+@pytest.mark.parametrize("language", ["en", "fa"])
 def test_every_page_fits_and_asks_nobody_else(
     page: Page, server: Service, complaints: list[str], language: str
 ) -> None:
