@@ -468,7 +468,7 @@ def test_an_account_that_goes_while_its_period_ends_is_gone(ada: User) -> None:
     balance = Balance.objects.select_related("plan").get(pk=ada.pk)
     ada.delete()
     with pytest.raises(AccountGone):
-        asking._present(balance, ENDS)
+        asking.present_balance(balance, ENDS)
 
 
 def test_requests_at_once_end_a_period_once(ada: User, time_machine: TimeMachineFixture) -> None:

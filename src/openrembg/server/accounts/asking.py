@@ -131,10 +131,10 @@ def _member(kind: type[Credential], payer: Payer, row: tuple[Any, ...], now: dt.
     credential_id, _, _, is_used_long_ago, is_verified, *account = row
     if is_used_long_ago:
         _note_use(kind, credential_id, now)
-    return Member(payer, bool(is_verified), _present(balance_from(account), now))
+    return Member(payer, bool(is_verified), present_balance(balance_from(account), now))
 
 
-def _present(balance: Balance, now: dt.datetime) -> Balance:
+def present_balance(balance: Balance, now: dt.datetime) -> Balance:
     """Return what the account has now, when the billing period that was paid for may be over.
 
     Raises AccountGone.

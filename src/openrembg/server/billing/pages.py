@@ -42,7 +42,7 @@ from openrembg.server.billing.subscriptions import (
     live_subscriptions,
     status_of,
 )
-from openrembg.server.quota.cycles import BillingCycle, present_cycle
+from openrembg.server.quota.cycles import present_cycle
 from openrembg.server.quota.usage import Usage, usage_of
 from openrembg.server.quota.windows import Period, unix
 from openrembg.server.security import policy
@@ -86,7 +86,7 @@ def billing(request: HttpRequest) -> HttpResponse:
     context = {
         "usage": usage,
         "cycle": cycle,
-        "left": _left(cycle),
+        "left": cycle.remaining,
         "subscriptions": (lines := _subscription_lines(user, now)),
         "has_portals": len({line.customer for line in lines}) > 1,
         "has_several": len(live_subscriptions(user.pk, now)) > 1,
@@ -298,10 +298,6 @@ def _next_end(subscription: Subscription, last: BillingPeriod, now: dt.datetime)
 def _purchase_lines(user: User) -> list[PurchaseLine]:
     rows = Checkout.objects.filter(user=user).order_by("-created", "pk")[:MAX_PURCHASES]
     return [PurchaseLine(row, money(row.amount, row.currency)) for row in rows]
-
-
-def _left(cycle: BillingCycle) -> int:
-    return max(0, cycle.included - cycle.used.app - cycle.used.api)
 
 
 def _usage(user: User) -> Usage:

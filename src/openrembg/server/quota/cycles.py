@@ -22,6 +22,16 @@ class BillingCycle:
     included: int
     synced: bool
 
+    @property
+    def used_included(self) -> int:
+        """Included credits that were used, whatever through."""
+        return self.used.app + self.used.api
+
+    @property
+    def remaining(self) -> int:
+        """Included credits that are left."""
+        return max(0, self.included - self.used_included)
+
 
 def billing_cycles(usage: Usage, now: dt.datetime) -> list[BillingCycle]:
     """Return the periods that have a usage counter, and the present one; newest first."""

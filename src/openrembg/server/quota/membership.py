@@ -66,12 +66,11 @@ def _counters(cycle: BillingCycle) -> Body:
 
 
 def _whole(cycle: BillingCycle, usage: Usage) -> Body:
-    used = cycle.used.app + cycle.used.api
     return {
         **_counters(cycle),
         "includedCredits": cycle.included,
         "prepaidCredits": usage.standing.prepaid,
-        "usedIncludedCredits": used,
-        "remainingIncludedCredits": max(0, cycle.included - used),
+        "usedIncludedCredits": cycle.used_included,
+        "remainingIncludedCredits": cycle.remaining,
         "stripeBillingSynced": cycle.synced,
     }

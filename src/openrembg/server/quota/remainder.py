@@ -35,7 +35,7 @@ def remainder(usage: Usage, now: dt.datetime) -> Remainder:
     return Remainder(
         plan=told.membership,
         included_all=cycle.included,
-        included=max(0, cycle.included - cycle.used.app - cycle.used.api),
+        included=cycle.remaining,
         prepaid=told.prepaid,
         until=(period or month_of(now)).end,
         ends=period is not None and told.next_end is None,

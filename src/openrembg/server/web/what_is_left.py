@@ -9,14 +9,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from openrembg.server.accounts.address import client_block
+from openrembg.server.accounts.asking import present_balance
 from openrembg.server.accounts.models import User
-from openrembg.server.billing.subscriptions import reconcile
+from openrembg.server.errors import AccountGone
 from openrembg.server.quota.cycles import present_cycle
 from openrembg.server.quota.models import Balance
 from openrembg.server.quota.rates import Policy, Rates, Standing
 from openrembg.server.quota.redis_usage import present_usage
 from openrembg.server.quota.usage import month_at
-from openrembg.server.quota.windows import has_lapsed
 from openrembg.server.service import service
 
 
@@ -72,27 +72,19 @@ def _guest(rates: Rates, block: str) -> GuestLeft:
 
 def _member(user_id: int, now: dt.datetime) -> MemberLeft | None:
     """Return what a user has left; None for one who is gone."""
-    balance = _balance(user_id, now)
-    usage = None if balance is None else present_usage(balance, month_at(now), None, now)
+    balance = Balance.objects.select_related("plan").filter(pk=user_id).first()
+    if balance is None:
+        return None
+    try:
+        usage = present_usage(present_balance(balance, now), month_at(now), None, now)
+    except AccountGone:
+        return None
     if usage is None:
         return None
     cycle = present_cycle(usage, now)
-    used = cycle.used.app + cycle.used.api
     return MemberLeft(
-        included=max(0, cycle.included - used),
+        included=cycle.remaining,
         allowance=cycle.included,
         until=cycle.end,
         prepaid=usage.standing.prepaid,
     )
-
-
-def _balance(user_id: int, now: dt.datetime) -> Balance | None:
-    """Return what the account has now, when the period that was paid for may be over."""
-    accounts = Balance.objects.select_related("plan").filter(pk=user_id)
-    balance = accounts.first()
-    if balance is None:
-        return None
-    if not has_lapsed(balance.period_start, balance.period_end, balance.next_end, now):
-        return balance
-    reconcile(user_id, now)
-    return accounts.first()
