@@ -32,6 +32,7 @@ OURS = (
     "SECRET_KEY",
     "DJANGO_",
     "HTTP_PROXY",
+    "REMBG_",
 )
 
 
