@@ -20,7 +20,14 @@ from services import (
     redis_server,
 )
 
+# Whole files of them take minutes.
+SLOW = ("wire", "browser")
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow files, so that no process is alone with one of them in the end."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in SLOW))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 START_S = 60.0
@@ -97,13 +98,14 @@ def openrembg_server(
 ) -> Iterator[Service]:
     """Run `openrembg serve` with its data in `folder`; it must end well when it is asked to.
 
-    may_die: the test kills it.
+    It finds the tables made, unless it has a database elsewhere. may_die: the test kills it.
     """
-    port, clean = free_port(), clean_environment()
+    port = free_port()
+    settings = {"OPENREMBG_DATA_DIR": str(folder / "data"), **environment}
+    if "DATABASE_URL" not in settings:
+        put_tables(Path(settings["OPENREMBG_DATA_DIR"], "openrembg.db"))
     command = [sys.executable, "-m", "openrembg", "serve", "--host", HOST, "--port", str(port)]
-    with _process(
-        command, folder, port, {**clean, "OPENREMBG_DATA_DIR": str(folder / "data"), **environment}
-    ) as service:
+    with _process(command, folder, port, {**clean_environment(), **settings}) as service:
         _wait(service, lambda: _is_ready(service.url))
         yield service
         if may_die:
@@ -112,6 +114,25 @@ def openrembg_server(
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(STOP_S) == 0, f"the server ended badly:\n{service.text()}"
         assert "Traceback" not in service.text(), f"an exception got out:\n{service.text()}"
+
+
+def put_tables(file: Path) -> None:
+    """Put the tables where there is no SQLite database yet: a copy, as making them takes a second.
+
+    tests/cli/test_admin_process.py and tests/server/test_database.py begin with nothing.
+    """
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(0o600)
+    file.write_bytes(_tables())
+
+
+@cache
+def _tables() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="openrembg-tables-") as folder:
+        openrembg_admin({"OPENREMBG_DATA_DIR": folder}, "plans")
+        return Path(folder, "openrembg.db").read_bytes()
 
 
 def clean_environment() -> dict[str, str]:

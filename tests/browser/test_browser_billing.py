@@ -1,13 +1,15 @@
 """Buying in a real browser, from a Stripe of ours: pack, plan, portal; in English and Persian."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from fakes.stripe_server import FakeStripe
-from services import Service, StartServer, openrembg_admin
+from services import Service, StartServer, openrembg_admin, put_tables
 
 pytestmark = pytest.mark.browser
 
@@ -25,30 +27,46 @@ SAID = {
 @pytest.fixture
 def stripe() -> Iterator[FakeStripe]:
     """A Stripe of ours that tells of a payment after a while."""
-    with FakeStripe() as running:
-        running.account.sells("price_basic", 900, "month")
-        running.account.sells("price_pro", 2900, "month")
-        running.account.sells("price_pack", 500)
+    with stripe_with_prices() as running:
         running.delay_s = 2.5
         yield running
 
 
+@contextmanager
+def stripe_with_prices() -> Iterator[FakeStripe]:
+    """Run a Stripe of ours that knows the prices of two plans and a pack."""
+    with FakeStripe() as running:
+        running.account.sells("price_basic", 900, "month")
+        running.account.sells("price_pro", 2900, "month")
+        running.account.sells("price_pack", 500)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with two plans and a pack that are sold, and one user; tests get copies."""
+    folder = tmp_path_factory.mktemp("stock")
+    put_tables(folder / "openrembg.db")
+    with stripe_with_prices() as stripe:
+        house = {"OPENREMBG_DATA_DIR": str(folder), **stripe.environment}
+        for label, price in (
+            ("Basic-1000", "price_basic"),
+            ("Pro-5000", "price_pro"),
+            ("100 credits", "price_pack"),
+        ):
+            openrembg_admin(house, "set-price", label, price)
+        user = ("ada@example.com", "--password", PASSWORD, "--verified")
+        openrembg_admin(house, "create-user", *user)
+    return folder
+
+
 @pytest.fixture
-def shop(start_server: StartServer, stripe: FakeStripe) -> Service:
+def shop(start_server: StartServer, stripe: FakeStripe, stock: Path, tmp_path: Path) -> Service:
     """A server that sells two plans and a pack, with one user."""
-    server = start_server(**stripe.environment)
+    data = tmp_path / "shop"
+    shutil.copytree(stock, data)
+    server = start_server(OPENREMBG_DATA_DIR=str(data), **stripe.environment)
     stripe.webhooks_to = f"{server.url}/api/webhooks/stripe"
-    folder = {
-        "OPENREMBG_DATA_DIR": str(Path(server.log).parent / "data"),
-        **stripe.environment,
-    }
-    for label, price in (
-        ("Basic-1000", "price_basic"),
-        ("Pro-5000", "price_pro"),
-        ("100 credits", "price_pack"),
-    ):
-        openrembg_admin(folder, "set-price", label, price)
-    openrembg_admin(folder, "create-user", "ada@example.com", "--password", PASSWORD, "--verified")
     return server
 
 

@@ -112,6 +112,7 @@ class Visits:
         self._browser, self._server, self._cast = browser, server, cast
         self._pages: dict[Visitor, Page] = {}
         self._look = Look()
+        self._axe = AXE.read_text("utf-8")
 
     def in_language(self, language: str) -> dict[str, Look]:
         """Look at every page in a language."""
@@ -164,10 +165,7 @@ class Visits:
         return self._pages[visitor]
 
     def _page(self, visitor: Visitor) -> Page:
-        context = come_in(self._browser, self._server, self._cast.cookies(visitor))
-        # Put there by the browser itself, which a page's policy says nothing about.
-        context.add_init_script(path=AXE)
-        page = context.new_page()
+        page = come_in(self._browser, self._server, self._cast.cookies(visitor)).new_page()
         page.set_viewport_size({"width": WIDE, "height": 900})
         page.on("pageerror", lambda error: self._look.complaints.append(str(error)))
         page.on("console", self._hear)
@@ -189,6 +187,8 @@ class Visits:
         _weigh(look, about["loaded"])
         # The other languages have the same elements, in the same colours.
         if thorough:
+            # Put there by the browser itself, which a page's policy says nothing about.
+            page.evaluate(self._axe)
             look.axe += page.evaluate(FINDINGS, [])
             page.emulate_media(color_scheme="dark")
             look.axe += [f"dark: {text}" for text in page.evaluate(FINDINGS, list(OF_COLOURS))]

@@ -18,7 +18,7 @@ import psycopg
 
 from databases import PostgreSQL, Sqlite, TestDatabase
 from fakes.stripe_events import Event, Stripe, Subscribed, signed
-from services import HOST, Service, openrembg_admin, openrembg_server
+from services import HOST, Service, openrembg_admin, openrembg_server, put_tables
 
 SECRET: Final = "whsec_of_the_wire"
 WEBHOOK: Final = "/api/webhooks/stripe"
@@ -93,8 +93,11 @@ class StripeHouse:
 @contextmanager
 def stripe_house(folder: Path, postgresql: Service | None = None) -> Iterator[StripeHouse]:
     """Build a house on a database of its own: in a PostgreSQL, else on SQLite."""
-    database: TestDatabase = Sqlite(folder / "shared.db")
-    if postgresql is not None:
+    database: TestDatabase
+    if postgresql is None:
+        database = Sqlite(folder / "shared.db")
+        put_tables(database.file)
+    else:
         database = PostgreSQL(postgresql.port, f"stripe_{next(_serial)}_{random.getrandbits(32)}")
         database.create()
     environment = {

@@ -21,7 +21,7 @@ from pictures import picture
 from redis import Redis
 
 from databases import PostgreSQL, Sqlite, TestDatabase
-from services import Service, openrembg_admin, openrembg_server, redis_server
+from services import Service, openrembg_admin, openrembg_server, put_tables, redis_server
 
 pytestmark = pytest.mark.wire
 
@@ -82,9 +82,12 @@ def fleet(shared_house: House) -> list[Service]:
 def _house(request: pytest.FixtureRequest, folder: Path) -> Iterator[House]:
     with ExitStack() as stack:
         environment = {"OPENREMBG_DATA_DIR": str(folder / "operator")}
-        database: TestDatabase = Sqlite(folder / "shared.db")
+        database: TestDatabase
         redis = None
-        if request.param == "postgresql":
+        if request.param == "sqlite":
+            database = Sqlite(folder / "shared.db")
+            put_tables(database.file)
+        else:
             server = request.getfixturevalue("postgresql")
             database = PostgreSQL(server.port, f"wire_{next(serial)}")
             database.create()

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +27,9 @@ from pictures import opened, picture
 
 from services import (
     HOST,
-    NO_LIMITS,
-    Service,
     StartServer,
     free_port,
     openrembg_admin,
-    openrembg_server,
 )
 
 pytestmark = pytest.mark.wire
@@ -82,20 +79,6 @@ OF_BROWSERS: Final = re.compile(
     r"access-control-.*|content-security-policy|referrer-policy|date|server|connection|via",
     re.IGNORECASE,
 )
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
-    """A server that all examples share, and a key on it."""
-    with openrembg_server(tmp_path_factory.mktemp("server"), NO_LIMITS) as server:
-        yield server, key_on(server)
-
-
-@pytest.fixture
-def reader(account: tuple[Service, str], tmp_path: Path) -> Reader:
-    """A reader with a folder of their own."""
-    server, key = account
-    return Reader(server, key, furnished(tmp_path / "reader"))
 
 
 @pytest.mark.parametrize("name", LEFT_BEHIND)

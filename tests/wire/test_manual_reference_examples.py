@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,6 @@ from manual_reader import (
     WIDTH,
     Reader,
     data_of,
-    furnished,
-    key_on,
     programs,
 )
 from pictures import opened
@@ -28,12 +26,10 @@ from openrembg.server.manual import examples
 from openrembg.server.settings import kept_secret_key
 from services import (
     HOST,
-    NO_LIMITS,
     Service,
     clean_environment,
     free_port,
     openrembg_admin,
-    openrembg_server,
     program,
 )
 
@@ -58,20 +54,6 @@ SERVING: Final = (
     "self_hosting_mail.sh",
     "self_hosting_proxy.sh",
 )
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
-    """A server that all examples share, and a key on it."""
-    with openrembg_server(tmp_path_factory.mktemp("server"), NO_LIMITS) as server:
-        yield server, key_on(server)
-
-
-@pytest.fixture
-def reader(account: tuple[Service, str], tmp_path: Path) -> Reader:
-    """A reader with a folder of their own."""
-    server, key = account
-    return Reader(server, key, furnished(tmp_path / "reader"))
 
 
 def here(reader: Reader, name: str) -> str:

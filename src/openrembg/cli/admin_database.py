@@ -70,5 +70,7 @@ def _set_up() -> None:
         return
     # One verb needs one connection, and no threads that keep more of them.
     settings.DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
+    # The API's framework has no tables, and takes its time to load.
+    settings.INSTALLED_APPS.remove("ninja")
     django.setup()
     logging.getLogger("openrembg").setLevel(logging.WARNING)

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -38,8 +37,8 @@ def prepare() -> None:
             if _is_behind():
                 call_command("migrate", interactive=False, verbosity=0)
                 logger.info("The database's tables are up to date")
-    except (Error, psycopg.Error, InconsistentMigrationHistory, OSError) as error:
-        raise DatabaseUnusable(f"The database cannot be used: {_first_line(error)}.") from error
+    except (Error, InconsistentMigrationHistory, OSError) as error:
+        raise _unusable(error) from error
 
 
 def answers() -> bool:
@@ -72,9 +71,16 @@ def _keep_private(chosen: Settings) -> None:
 
 def _try_to_connect(chosen: Settings) -> None:
     """Ask PostgreSQL without the pool, which would hide why it does not answer."""
-    if chosen.has_postgresql:
-        parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
+    if not chosen.has_postgresql:
+        return
+    # Not before: with SQLite nobody needs it, and it takes its time to load.
+    import psycopg
+
+    parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
+    try:
         psycopg.connect(**{**parameters, "connect_timeout": CONNECT_TIMEOUT_S}).close()
+    except psycopg.Error as error:
+        raise _unusable(error) from error
 
 
 def _is_behind() -> bool:
@@ -97,5 +103,6 @@ def _alone(chosen: Settings) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
-def _first_line(error: Exception) -> str:
-    return type(error).__name__ if not str(error) else str(error).splitlines()[0].rstrip(".")
+def _unusable(error: Exception) -> DatabaseUnusable:
+    why = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    return DatabaseUnusable(f"The database cannot be used: {why}.")

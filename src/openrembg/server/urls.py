@@ -10,6 +10,9 @@ from openrembg.server.api import api
 from openrembg.server.observability.metrics import metrics
 from openrembg.server.web import editor, for_machines, refusals
 
+# Before the addresses of its pages are asked for; see web/apps.py.
+admin.autodiscover()
+
 urlpatterns = [
     path("", editor.choose_language),
     path("favicon.ico", for_machines.favicon),

@@ -32,7 +32,7 @@ def _on_user(*, instance: Any, created: bool, raw: bool, **_rest: Any) -> None:
 
 
 def _on_plan(*, instance: Any, created: bool, raw: bool, **_rest: Any) -> None:
-    from openrembg.server.quota.redis_usage import publish_plan_after_commit
+    from openrembg.server.quota.publish_later import publish_plan_after_commit
 
     if not created and not raw:
         publish_plan_after_commit(instance.pk)
@@ -40,7 +40,7 @@ def _on_plan(*, instance: Any, created: bool, raw: bool, **_rest: Any) -> None:
 
 def _on_balance(*, instance: Any, created: bool = True, **_rest: Any) -> None:
     """Publish an account that begins or ends; in between, the ledger does."""
-    from openrembg.server.quota.redis_usage import publish_after_commit
+    from openrembg.server.quota.publish_later import publish_after_commit
 
     if created:
         publish_after_commit(instance.pk)

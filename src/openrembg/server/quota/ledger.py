@@ -22,7 +22,7 @@ from openrembg.server.quota.balances import locked_balance, save_balance
 from openrembg.server.quota.chain import digest
 from openrembg.server.quota.counters import Place
 from openrembg.server.quota.models import Balance, KeyMonth, LedgerEntry, Window
-from openrembg.server.quota.redis_usage import publish_after_commit
+from openrembg.server.quota.publish_later import publish_after_commit
 from openrembg.server.quota.windows import Period, current_period, month_of
 
 # Start, end and next end of a billing period, as Balance and LedgerEntry have them.

@@ -8,15 +8,14 @@ a copy that is older, or not whole, is written anew first. Redis away: the datab
 import datetime as dt
 import threading
 from collections.abc import Collection, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from django.conf import settings
-from django.db import Error, transaction
+from django.db import Error
 from django.db.models import QuerySet
 from redis import Redis
 
-from openrembg.server.quota import publisher
 from openrembg.server.quota import usage_keys as keys
 from openrembg.server.quota.breaker import FAILURES, Breaker
 from openrembg.server.quota.models import Balance
@@ -223,34 +222,11 @@ def present_usage(
     return shared.usage(balance.pk, standing_of(balance), asked)
 
 
-def publish_after_commit(user_id: int) -> None:
-    """Write what the user has into Redis once the present transaction is kept, if there is one.
-
-    In a server a thread does it, a moment later.
-    """
-    if settings.OPENREMBG.redis_url is not None:
-        transaction.on_commit(partial(_publish_soon, user_id), robust=True)
-
-
-def _publish_soon(user_id: int) -> None:
-    beside = publisher.running()
-    if beside is None:
-        publish(user_id)
-    else:
-        beside.add(user_id)
-
-
 def publish(user_id: int) -> None:
     """Write what the user has into Redis."""
     shared = shared_usage()
     if shared is not None:
         shared.publish(user_id)
-
-
-def publish_plan_after_commit(plan_id: int) -> None:
-    """Write what the users of a plan have into Redis once its change is kept."""
-    if settings.OPENREMBG.redis_url is not None:
-        transaction.on_commit(partial(publish_plan, plan_id), robust=True)
 
 
 def publish_plan(plan_id: int) -> None:
