@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from openrembg.cli.inputs import Input
 from openrembg.cli.terminal import shown
 from openrembg.matting.options import Format
+from openrembg.whole_file import named, whole_file
 
 EXTENSIONS: dict[Format, str] = {"webp": "webp", "png": "png", "jpeg": "jpg", "bmp": "bmp"}
 
@@ -55,22 +55,21 @@ def is_source(target: Path, sources: Sequence[Path]) -> bool:
 def write(target: Path, data: bytes, *, overwrite: bool) -> bool:
     """Write a whole file or nothing, and return False when the name is taken.
 
-    The bytes go to a hidden file in the same folder, reach the disk, and get their name in one
-    step. An existing file is replaced only with `overwrite`. Raises OSError.
+    Folders are made. An existing file is replaced only with `overwrite`. Raises OSError.
     """
-    _make_folder(target.parent)
-    draft = target.with_name(f".openrembg-{secrets.token_hex(8)}.part")
+    make_folder(target.parent)
     try:
-        with draft.open("xb") as file:
+        with whole_file(target, overwrite=overwrite) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        return _give_name(draft, target, overwrite=overwrite)
-    finally:
-        draft.unlink(missing_ok=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise error if error.errno is None else named(error, target) from None
+    return True
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; raise OSError when one of them is a file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -96,22 +95,6 @@ def is_special(path: Path) -> bool:
 def taken_message(target: Path) -> str:
     """Return the sentence for a target that exists."""
     return f"{shown(target)} is there already (--overwrite replaces it)."
-
-
-def _give_name(draft: Path, target: Path, *, overwrite: bool) -> bool:
-    if overwrite:
-        draft.replace(target)
-        return True
-    try:
-        target.hardlink_to(draft)
-    except FileExistsError:
-        return False
-    except OSError:
-        # A file system without hard links: the check and the rename are two steps there.
-        if os.path.lexists(target):
-            return False
-        draft.replace(target)
-    return True
 
 
 def _target(item: Input, stem: str, output: Path | None, mark: str, kind: Format) -> Path:

@@ -17,6 +17,8 @@ from services import HOST
 CHUNK: Final = 256 * 1024
 KEPT_BODY: Final = 8 * 1024 * 1024
 PAUSE_S: Final = 0.05
+# The beginning of a picture, which is all that clients look at.
+WEBP: Final = b"RIFF\x04\x00\x00\x00WEBP"
 
 
 @dataclass(frozen=True, slots=True)
