@@ -26,7 +26,8 @@ def draw_photo(path: Path, size: tuple[int, int] = (160, 120)) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment in which nothing of this machine's own settings shows."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENREMBG_")}
+    ours = ("OPENREMBG_", "REMBG_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"OPENREMBG_DATA_DIR": str(folder / "data-folder")}
 
 

@@ -29,6 +29,6 @@ def openrembg(tmp_path: Path) -> Run:
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("OPENREMBG_")]:
+    for name in [name for name in os.environ if name.startswith(("OPENREMBG_", "REMBG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("OPENREMBG_DATA_DIR", str(tmp_path / "data-folder"))

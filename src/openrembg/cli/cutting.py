@@ -1,22 +1,41 @@
-"""How one photo becomes a result: read, cut out, written, or the reason why not."""
+"""How photos become results on this machine: read, cut out, written, or the reason why not."""
 
 import os
-from pathlib import Path
-from typing import BinaryIO, Final
+from contextlib import closing
 
-from openrembg.cli.batch import Outcome, PixelGate, Work
+from openrembg.cli.batch import Outcome, PixelGate, Process, Work, run, with_progress
 from openrembg.cli.outputs import Job, write
+from openrembg.cli.reading import read, reason
 from openrembg.cli.task import Task
-from openrembg.cli.terminal import shown, stop
+from openrembg.cli.terminal import stderr, stop
 from openrembg.matting.decode import Source
 from openrembg.matting.errors import MattingError
 from openrembg.matting.options import Options
 from openrembg.matting.pipeline import cut_out, peak_pixels, remove_background
-from openrembg.matting.runtime import LocalMatter, load_matter
+from openrembg.matting.runtime import LocalMatter, available_cores, load_matter
 from openrembg.matting.tuning import tune_process
 from openrembg.matting.weights import DEFAULT_MODEL, find_weights
 
-MAX_FILE_BYTES: Final = 1 << 30
+
+def processor(task: Task) -> Process:
+    """Return what cuts out photos on this machine; the model is loaded once, here."""
+    work = worker(task)
+
+    def process(task: Task, jobs: tuple[Job, ...], outcomes: list[Outcome]) -> None:
+        def noted(job: Job) -> Outcome:
+            # In the worker's thread, where Ctrl-C does not come between.
+            outcome = work(job)
+            outcomes.append(outcome)
+            return outcome
+
+        console = stderr()
+        threads = min(task.jobs or available_cores(), len(jobs))
+        with closing(run(jobs, noted, threads=threads)) as ready:
+            visible = len(jobs) > 1 and console.is_terminal and not task.quiet
+            for _ in with_progress(ready, len(jobs), console) if visible else ready:
+                pass
+
+    return process
 
 
 def worker(task: Task) -> Work:
@@ -41,7 +60,7 @@ def worker(task: Task) -> Work:
         try:
             return cut(job)
         except Exception as error:  # a bad photo must not end the run of a thousand
-            return Outcome(job, "failed", reason(error))
+            return Outcome(job, "failed", reason(error, job.target))
 
     return work
 
@@ -57,28 +76,3 @@ def cut(data: bytes, options: Options, matter: LocalMatter) -> tuple[bytes, bool
     """Return the result's bytes and whether there is a subject. Raises a MattingError."""
     cutout = remove_background(data, options, matter=matter)
     return cutout.data, cutout.foreground_detected
-
-
-def read(path: Path) -> bytes:
-    """Return a file's bytes; also a pipe's, as `<(command)` gives one. Raises OSError."""
-    with path.open("rb") as file:
-        return read_stream(file)
-
-
-def read_stream(file: BinaryIO) -> bytes:
-    """Return everything that a file or pipe gives, up to a limit. Raises OSError."""
-    data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise OSError(f"It is larger than {MAX_FILE_BYTES >> 30} GiB")
-    return data
-
-
-def reason(error: Exception) -> str:
-    """Return why a photo failed, without a full stop."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for it"
-    if isinstance(error, MattingError):
-        return str(error).rstrip(".")
-    return f"An error inside openrembg ({type(error).__name__}: {shown(str(error))})"

@@ -2,20 +2,18 @@
 
 import os
 import time
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from openrembg.cli.batch import Outcome, Work, run, with_progress
-from openrembg.cli.cutting import worker
+from openrembg.cli.batch import Outcome, Process, Processed, Stop
+from openrembg.cli.ending import held, released
 from openrembg.cli.inputs import Found, find_inputs
 from openrembg.cli.outputs import Job, is_source, is_special, plan, taken_message
-from openrembg.cli.report import report, say_outcome
+from openrembg.cli.report import report, say_outcome, say_stop
 from openrembg.cli.task import Task
-from openrembg.cli.terminal import FAILED, OK, USAGE, Terminated, say, shown, stderr, stop
+from openrembg.cli.terminal import FAILED, OK, USAGE, Terminated, say, shown, stop
 from openrembg.cli.watch import Watch
-from openrembg.matting.runtime import available_cores
 
 POLL_S: Final = 1.0
 
@@ -28,8 +26,9 @@ def cut_out_files(task: Task) -> int:
     jobs = _plan(task, found)
     if not jobs and not found.failures:
         stop("There are no photos here (png, jpg, jpeg, webp, bmp).")
-    outcomes = _process(task, jobs, worker(task)) if jobs else []
-    return report(task, outcomes, found.failures)
+    outcomes: list[Outcome] = []
+    ended = _processor(task)(task, jobs, outcomes) if jobs else None
+    return report(task, Processed(outcomes, ended), found.failures)
 
 
 def _plan(task: Task, found: Found) -> tuple[Job, ...]:
@@ -49,9 +48,10 @@ def _plan(task: Task, found: Found) -> tuple[Job, ...]:
 
 def watch_folders(task: Task) -> int:
     """Process what is there and what comes, until Ctrl-C, which is how a watch ends well."""
-    work = worker(task)
+    process = _processor(task)
     watch = Watch()
     failed: set[Path] = set()  # a photo that was still being copied may go well later
+    trouble: Stop | None = None
     if not task.quiet:
         say("Watching. Ctrl-C ends it.")
     try:
@@ -59,11 +59,16 @@ def watch_folders(task: Task) -> int:
             found = find_inputs(task.arguments, recursive=task.recursive, leave_out=task.folder)
             ready = watch.ready(item.path for item in found.inputs)
             jobs = tuple(job for job in _plan(task, found) if job.source in ready)
-            outcomes = _process(replace(task, quiet=True), jobs, work) if jobs else []
-            for outcome in outcomes:
-                failed.discard(outcome.job.source)
-                failed |= {outcome.job.source} if outcome.state == "failed" else set()
-                say_outcome(task, outcome)
+            if jobs:
+                processed = _noted(process, task, jobs, failed)
+                if processed.stop and processed.stop.lasting:
+                    say_stop(processed)
+                    return FAILED
+                if processed.stop and processed.stop != trouble:
+                    say(f"Waiting for the server: {processed.stop.reason}.")
+                trouble = processed.stop
+                again = [*processed.stopped, *processed.unsent]
+                watch.forget(item.job.source for item in again)
             time.sleep(POLL_S)
     except Terminated:
         raise
@@ -71,10 +76,39 @@ def watch_folders(task: Task) -> int:
         return FAILED if failed else OK
 
 
-def _process(task: Task, jobs: tuple[Job, ...], work: Work) -> list[Outcome]:
-    """Run the jobs, with a progress bar when somebody watches several."""
-    console = stderr()
-    with closing(run(jobs, work, threads=min(task.jobs or available_cores(), len(jobs)))) as ready:
-        if len(jobs) > 1 and console.is_terminal and not task.quiet:
-            return list(with_progress(ready, len(jobs), console))
-        return list(ready)
+def _noted(process: Process, task: Task, jobs: tuple[Job, ...], failed: set[Path]) -> Processed:
+    """Process what came, and say what became of it, also of what got done when Ctrl-C came."""
+    outcomes: list[Outcome] = []
+    with held():
+        ended: Stop | None = None
+        interrupted: KeyboardInterrupt | None = None
+        try:
+            with released():
+                ended = process(replace(task, quiet=True), jobs, outcomes)
+        except KeyboardInterrupt as signal:
+            interrupted = signal
+        processed = Processed(outcomes, ended)
+        _note(task, processed, failed)
+        if interrupted:
+            raise interrupted
+    return processed
+
+
+def _note(task: Task, processed: Processed, failed: set[Path]) -> None:
+    """Say what became of each photo, and keep in `failed` those that did not go well yet."""
+    again = [*processed.stopped, *processed.unsent]
+    for outcome in processed.outcomes:
+        failed.discard(outcome.job.source)
+        failed |= {outcome.job.source} if outcome.state in ("failed", "unsent") else set()
+        if outcome not in again:
+            say_outcome(task, outcome)
+
+
+def _processor(task: Task) -> Process:
+    if task.remote is not None:
+        from openrembg.cli.sending import send_photos
+
+        return send_photos
+    from openrembg.cli.cutting import processor
+
+    return processor(task)

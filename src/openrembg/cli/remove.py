@@ -1,16 +1,21 @@
 """`openrembg remove`: cut the subject out of photos."""
 
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from openrembg.cli.ending import tidy_end
 from openrembg.cli.provider import ProviderOption
+from openrembg.cli.remote import (
+    TIMEOUT_S,
+    ApiKeyOption,
+    ServerOption,
+    TimeoutOption,
+    remote,
+)
 from openrembg.cli.task import STREAM, Task, names_result
 from openrembg.cli.terminal import (
     INTERRUPTED,
@@ -25,8 +30,11 @@ from openrembg.cli.terminal import (
 if TYPE_CHECKING:
     from openrembg.matting.options import Format, Options
 
+_ADDRESSES = ("http://", "https://")
+
 
 def remove(
+    context: typer.Context,
     photos: Annotated[
         list[str],
         typer.Argument(
@@ -84,6 +92,9 @@ def remove(
         ),
     ] = None,
     provider: ProviderOption = "auto",
+    server: ServerOption = None,
+    api_key: ApiKeyOption = None,
+    timeout: TimeoutOption = TIMEOUT_S,
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Enter the sub-folders of folders.")
     ] = True,
@@ -93,7 +104,12 @@ def remove(
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, max=1024, help="Photos at once. Default: the cores."),
+        typer.Option(
+            *("--jobs", "-j"),
+            min=1,
+            max=1024,
+            help="Photos at once. Default: the cores; 4 with --server.",
+        ),
     ] = None,
     overwrite: Annotated[
         bool,
@@ -133,10 +149,11 @@ def remove(
         model=model,
         models_dir=folder_of_models(models_dir),
         provider=provider,
+        remote=remote(context, server, api_key, timeout),
     )
     _check(task, watch=watch)
     try:
-        with _tidy_end():
+        with tidy_end():
             code = _run(task, watch=watch)
     except Terminated:
         raise typer.Exit(TERMINATED) from None
@@ -191,6 +208,9 @@ def _format(wanted: str | None, output: str | None, arguments: Sequence[str]) ->
 
 def _check(task: Task, *, watch: bool) -> None:
     """Leave with 2 when the arguments do not go together."""
+    for argument in task.arguments:
+        if argument.lower().startswith(_ADDRESSES) and not os.path.lexists(argument):
+            stop(f"{shown(argument)}: This takes files, not addresses. Download it first.", USAGE)
     if task.streams and len(task.arguments) > 1:
         stop("With - there can be only one input.", USAGE)
     if watch and not all(Path(argument).is_dir() for argument in task.arguments):
@@ -204,23 +224,6 @@ def _check(task: Task, *, watch: bool) -> None:
 
 def _is_other_than_folder(path: Path) -> bool:
     return os.path.lexists(path) and not path.is_dir()
-
-
-@contextmanager
-def _tidy_end() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: after what is being written is written."""
-
-    def terminate(*_: object) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(task: Task, *, watch: bool) -> int:

@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from openrembg.cli.cutting import cut, load, read, read_stream, reason
 from openrembg.cli.outputs import EXTENSIONS, is_special, taken_message, write
+from openrembg.cli.reading import read, read_stream, reason
 from openrembg.cli.task import STREAM, Task
 from openrembg.cli.terminal import FAILED, OK, USAGE, say, shown, stop
 from openrembg.matting.errors import ImageError, InferenceFailed, MattingError
@@ -24,16 +24,41 @@ def cut_out_stream(task: Task) -> int:
     if argument == STREAM and _is_standard_input(task.output):
         stop("The output is the photo itself, and a photo is never overwritten.", USAGE)
     name = "standard input" if argument == STREAM else argument
+    cutout, found = _cut_out_there(task, name) if task.remote else _cut_out_here(task, name)
+    if not found and not task.quiet:
+        say(f"{shown(name)}: No subject was found; the result is fully transparent.")
+    return _to_stdout(cutout) if to_stdout else _to_file(task, cutout)
+
+
+def _cut_out_here(task: Task, name: str) -> tuple[bytes, bool]:
+    """Return the result's bytes and whether there is a subject, or say what is wrong and leave."""
+    from openrembg.cli.cutting import cut, load
+
+    argument = task.arguments[0]
     try:
         data = read_stream(sys.stdin.buffer) if argument == STREAM else read(Path(argument))
-        cutout, found = cut(data, task.options, load(task))
+        return cut(data, task.options, load(task))
     except (ImageError, InferenceFailed, OSError) as error:
         stop(f"{shown(name)}: {reason(error)}")
     except MattingError as error:
         stop(str(error))
-    if not found and not task.quiet:
-        say(f"{shown(name)}: No subject was found; the result is fully transparent.")
-    return _to_stdout(cutout) if to_stdout else _to_file(task, cutout)
+
+
+def _cut_out_there(task: Task, name: str) -> tuple[bytes, bool]:
+    """Return the same from the server, or say what is wrong and leave."""
+    from openrembg.cli import sending
+    from openrembg.client import RembgError
+
+    argument = task.arguments[0]
+    try:
+        if argument == STREAM:
+            photo: Path | bytes = read_stream(sys.stdin.buffer, sending.MAX_PHOTO_BYTES)
+        else:
+            photo = sending.read_pipe(Path(argument))
+        cutout = sending.send_one(task, photo, name)
+    except (RembgError, OSError) as error:
+        stop(f"{shown(name)}: {sending.reason(error)}")
+    return cutout.data, cutout.foreground_detected is not False
 
 
 def _is_standard_input(output: str | None) -> bool:

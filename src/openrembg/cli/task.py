@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
@@ -27,6 +27,15 @@ def names_result(output: str | None, arguments: Sequence[str]) -> TypeGuard[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The server that cuts out instead of this machine. timeout_s: for one photo."""
+
+    url: str
+    api_key: str | None = field(repr=False)
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """The command line, checked."""
 
@@ -40,6 +49,7 @@ class Task:
     model: str | None
     models_dir: Path
     provider: Literal["auto", "openvino", "onnxruntime", "cuda"]
+    remote: Remote | None = None
 
     @property
     def streams(self) -> bool:

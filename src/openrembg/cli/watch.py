@@ -31,6 +31,11 @@ class Watch:
         self._handled |= {path: now[path] for path in ready}
         return ready
 
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Let `paths` get ready again at the next look, as if they never had been."""
+        for path in paths:
+            self._handled.pop(path, None)
+
 
 def _signature(path: Path) -> Signature | None:
     try:
