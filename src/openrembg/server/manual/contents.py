@@ -48,12 +48,14 @@ PAGES: Final = (
     Page(
         "python",
         gettext_lazy("Python"),
-        gettext_lazy("Call the API with requests, or compute cut-outs in your own process."),
+        gettext_lazy(
+            "Call the API with the client or requests, or compute cut-outs in your own process."
+        ),
     ),
     Page(
         "node",
         gettext_lazy("Node.js"),
-        gettext_lazy("Call the API with fetch or with the published client."),
+        gettext_lazy("Call the API with rembg.js, with fetch, or with the published client."),
     ),
     Page(
         "parameters",
