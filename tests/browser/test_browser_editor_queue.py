@@ -218,6 +218,8 @@ def test_what_was_downloaded_is_removed_without_a_question(page: Page, server: S
 
 
 def test_the_keyboard_is_enough(page: Page, server: Service) -> None:
+    # Whoever listens only when the key is pressed may be too late for the dialogue.
+    page.on("filechooser", lambda _: None)
     opened(page, server)
     choose = page.get_by_role("button", name="Choose pictures")
     for _ in range(20):

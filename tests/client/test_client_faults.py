@@ -331,7 +331,10 @@ def test_a_server_without_tls_is_said_and_not_asked_again(
     assert (told.value.may_pass, told.value.reached, len(lines)) == (False, False, 1)
 
 
-def test_our_server_without_tls_is_said(ask: Any, server: Service) -> None:
+def test_our_server_without_tls_is_said(
+    ask: Any, server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openrembg.client.connections.CONNECT_S", 2.0)
     with pytest.raises(ConnectionFailed, match="not speak TLS"):
         ask("usage", base_url=server.url.replace("http", "https"))
 
@@ -345,7 +348,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
 def test_a_chunked_picture_is_believed_when_its_end_has_come(ask: Any) -> None:
     def chunked(*parts: bytes) -> Any:
         def behave(server: OddServer, line: socket.socket) -> None:
-            read_head(line)
+            read_request(server, line)
             line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/webp\r\n")
             line.sendall(b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
             for part in parts:

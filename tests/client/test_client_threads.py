@@ -85,7 +85,7 @@ def test_a_forgotten_client_ends_its_thread(server: Service) -> None:
 def _script(url: str, work: str) -> list[str]:
     lines = "import sys, threading", "from openrembg.client import Client"
     made = f"client = Client(base_url={url!r})"
-    return [sys.executable, "-W", "error", "-c", "\n".join([*lines, made, work])]
+    return [sys.executable, "-u", "-W", "error", "-c", "\n".join([*lines, made, work])]
 
 
 def test_a_program_that_closes_nothing_ends(server: Service, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ export async function refuseFolder(): Promise<void> {
 /**
  * Write a 200 to a file in the temporary folder; it has its name when it is whole.
  *
- * type: the media type that was asked for; end: how the file's name ends. Raises UnexpectedAnswer, ConnectionFailed, RembgError.
+ * type: the media type that was asked for; end: how the file's name ends. Raises
+ * UnexpectedAnswer, ConnectionFailed, RembgError.
  */
 export async function toFile(
   answer: IncomingMessage,
