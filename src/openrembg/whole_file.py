@@ -37,8 +37,10 @@ def whole_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 def named(error: OSError, target: Path) -> OSError:
-    """Return the same error, with the name of what was to be written."""
-    return OSError(error.errno, error.strerror, str(target))
+    """Return the same error, with the name of what was to be written if it is the system's."""
+    if error.errno is None:
+        return error
+    return OSError(error.errno, error.strerror or os.strerror(error.errno), str(target))
 
 
 @contextmanager
@@ -46,8 +48,6 @@ def _named_after(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:
-            raise
         raise named(error, target) from None
 
 

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -29,6 +30,22 @@ def environment(folder: Path) -> dict[str, str]:
     ours = ("OPENREMBG_", "REMBG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"OPENREMBG_DATA_DIR": str(folder / "data-folder")}
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `openrembg remove`, which is ended at the latest with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openrembg", "remove", *arguments],
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=environment(folder),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def heavy_modules(arguments: list[str]) -> bytes:

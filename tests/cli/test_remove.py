@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli_photos import Run, draw_photo, environment
+from cli_photos import Run, draw_photo, environment, running
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -399,21 +399,6 @@ def terminal() -> Iterator[tuple[int, int]]:
     finally:
         os.close(mine)
         os.close(theirs)
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openrembg", "remove", *arguments],
-        stderr=subprocess.PIPE,
-        cwd=folder,
-        env=environment(folder),
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -7,12 +7,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from cli_photos import Run, draw_photo, environment
+from cli_photos import Run, draw_photo, environment, running
 from server_accounts import key_with
 
 from odd_server import (
@@ -69,21 +68,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openrembg", "remove", *arguments],
-        stderr=subprocess.PIPE,
-        cwd=folder,
-        env=environment(folder),
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_wrong_key_ends_the_run_and_is_said_once(

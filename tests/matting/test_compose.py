@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import photo
 
+from openrembg.matting.box import Box
 from openrembg.matting.compose import (
-    Box,
     flat_color,
     foreground_box,
     lay_on,

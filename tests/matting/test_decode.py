@@ -15,7 +15,8 @@ from samples import file_of, photo, pixels_of
 from openrembg.matting.decode import Source
 from openrembg.matting.downsample import downsample
 from openrembg.matting.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedImage
-from openrembg.matting.header import read_header, sniff
+from openrembg.matting.header import read_header
+from openrembg.matting.sniff import sniff
 
 WRITABLE = {
     "png": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"],

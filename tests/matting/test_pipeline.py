@@ -10,7 +10,7 @@ from PIL import Image
 from samples import file_of, image_of, photo, pixels_of, subject
 
 from openrembg import Cutout, ImageTooLarge, Options, UndecodableImage, remove_background
-from openrembg.matting.compose import Box
+from openrembg.matting.box import Box
 from openrembg.matting.decode import Source
 from openrembg.matting.matter import Matte
 from openrembg.matting.options import FORMATS, Format

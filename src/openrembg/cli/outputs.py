@@ -64,7 +64,7 @@ def write(target: Path, data: bytes, *, overwrite: bool) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise error if error.errno is None else named(error, target) from None
+        raise named(error, target) from None
     return True
 
 

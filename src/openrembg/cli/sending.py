@@ -38,9 +38,9 @@ from openrembg.client import (
     TooFast,
     UnexpectedAnswer,
 )
+from openrembg.client.spool import MAX_BYTES
 
 JOBS: Final = 4
-MAX_PHOTO_BYTES: Final = 50 << 20
 # So many photos in a row that a server did not take: it is away, and not the photos are the cause.
 LOST_IN_A_ROW: Final = 3
 NOBODY: Final = "anonymous"
@@ -85,7 +85,7 @@ def read_pipe(path: Path) -> Path | bytes:
     It is read here and not by the client, because Ctrl-C can end the waiting here. Raises OSError.
     """
     is_pipe = path.exists() and not path.is_file() and not path.is_dir()
-    return reading.read(path, MAX_PHOTO_BYTES) if is_pipe else path
+    return reading.read(path, MAX_BYTES) if is_pipe else path
 
 
 def reason(error: Exception, target: Path | None = None) -> str:

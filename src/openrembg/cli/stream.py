@@ -48,11 +48,12 @@ def _cut_out_there(task: Task, name: str) -> tuple[bytes, bool]:
     """Return the same from the server, or say what is wrong and leave."""
     from openrembg.cli import sending
     from openrembg.client import RembgError
+    from openrembg.client.spool import MAX_BYTES
 
     argument = task.arguments[0]
     try:
         if argument == STREAM:
-            photo: Path | bytes = read_stream(sys.stdin.buffer, sending.MAX_PHOTO_BYTES)
+            photo: Path | bytes = read_stream(sys.stdin.buffer, MAX_BYTES)
         else:
             photo = sending.read_pipe(Path(argument))
         cutout = sending.send_one(task, photo, name)

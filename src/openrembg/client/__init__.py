@@ -10,7 +10,7 @@ for programs with an event loop. Neither loads a neural network runtime.
 """
 
 from openrembg.client.asynchronous import AsyncClient
-from openrembg.client.cutout import Box, Cutout, SavedCutout
+from openrembg.client.cutout import Cutout, SavedCutout
 from openrembg.client.errors import (
     APIError,
     BadRequest,
@@ -52,6 +52,7 @@ from openrembg.client.photo import AsyncPhotoInput, PhotoInput
 from openrembg.client.progress import OnProgress, Progress
 from openrembg.client.synchronous import Client
 from openrembg.client.usage import BillingCycle, DetailedBillingCycle, Usage
+from openrembg.matting.box import Box
 from openrembg.matting.errors import FieldError, InvalidOptions
 from openrembg.matting.options import Options
 

@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from openrembg.client.plain_text import printable
+from openrembg.matting.box import Box
 
 MAX_TEXT: Final = 200
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _TIMING: Final = re.compile(r"\s*([\w-]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)\s*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in output pixels; all zero when there is nothing."""
-
-    top: int
-    left: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

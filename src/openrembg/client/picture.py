@@ -10,15 +10,11 @@ from openrembg.client.errors import UnexpectedAnswer
 from openrembg.client.exchange import Answer
 from openrembg.client.plain_text import printable
 from openrembg.client.progress import Meter, Progress
+from openrembg.matting.options import FORMATS
+from openrembg.matting.sniff import sniff
 
 MAX_BYTES: Final = 1 << 30
-# How a file of each begins, as a pattern over its first bytes.
-_BEGINNINGS: Final = {
-    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
-    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
-    "image/bmp": re.compile(rb"BM"),
-}
+_TYPES: Final = frozenset(f"image/{format_}" for format_ in FORMATS)
 _BEGINNING_BYTES: Final = 12
 _LENGTH: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -48,7 +44,7 @@ async def receive(answer: Answer, wanted: str, file: BinaryIO, notify: Notify) -
             await notify(meter.add(len(piece)))
     if size == 0:
         raise UnexpectedAnswer("The server sent an empty picture.")
-    if _BEGINNINGS[kind].match(beginning) is None:
+    if f"image/{sniff(beginning)}" != kind:
         raise UnexpectedAnswer(f"The server sent something that is not the {kind} it promised.")
     return size
 
@@ -59,7 +55,7 @@ def expected_bytes(headers: Mapping[str, str]) -> int | None:
     Raises UnexpectedAnswer when the headers promise no picture, or one whose end nobody can see.
     """
     kind = media_type_of(headers)
-    if kind not in _BEGINNINGS:
+    if kind not in _TYPES:
         named = f"'{printable(kind, 60)}'" if kind else "something without a type"
         raise UnexpectedAnswer(f"The server sent {named} in place of a picture.")
     coding = headers.get("content-encoding", "identity").strip().lower()

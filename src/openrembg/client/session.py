@@ -31,7 +31,7 @@ from openrembg.client.picture import Notify
 from openrembg.client.plain_text import printable
 from openrembg.client.usage import BillingCycle, Usage, cycles_in, usage_in
 from openrembg.matting.options import Options
-from openrembg.whole_file import whole_file
+from openrembg.whole_file import named, whole_file
 
 REMOVAL: Final = "/rmbg"
 USAGE: Final = "/api/membership-usage"
@@ -112,7 +112,7 @@ class Session:
                 await anyio.to_thread.run_sync(os.fsync, file.fileno(), abandon_on_cancel=True)
         except OSError as error:
             if facts is None:
-                raise _of_target(error, path) from None
+                raise named(error, path) from None
             raise _not_saved(path, error, facts, request) from error
         return SavedCutout(**_named(facts), path=path, size_bytes=size)
 
@@ -193,13 +193,6 @@ def _not_saved(path: Path, error: OSError, facts: Facts, request: Request) -> No
         facts.credits_charged,
         key,
     )
-
-
-def _of_target(error: OSError, path: Path) -> OSError:
-    """Return the same error with the target's name, not the draft's."""
-    if error.errno is None:
-        return error
-    return OSError(error.errno, error.strerror or os.strerror(error.errno), str(path))
 
 
 def _target(target: object) -> Path:

@@ -1,13 +1,13 @@
 """From photo and matte to the finished layer: rotate, resize, background, in that order."""
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from openrembg.matting import parallel
+from openrembg.matting.box import Box
 from openrembg.matting.layer import Layer, Pixels
 from openrembg.matting.options import MAX_SIDE, Options, Rgba
 from openrembg.matting.upsample import resize_axis
@@ -21,16 +21,6 @@ Deep = NDArray[np.uint16]
 # What makes a premultiplied colour straight, for every cover; 0 for none.
 _GAINS = np.zeros(1 << 16, np.float32)
 _GAINS[1:] = np.float32(255) / np.arange(1, 1 << 16, dtype=np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in output pixels; all zero when there is nothing."""
-
-    top: int
-    left: int
-    width: int
-    height: int
 
 
 def rotated_size(width: int, height: int, angle: float, expand: bool) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from openrembg.matting.errors import ImageTooLarge, UnsupportedImage
 from openrembg.matting.options import MAX_SIDE, Format
+from openrembg.matting.sniff import sniff
 
 ORIENTATION_TAG: Final = 0x0112
 
@@ -39,19 +40,6 @@ class Header:
         if self.orientation >= 5:
             return self.height, self.width
         return self.width, self.height
-
-
-def sniff(data: bytes) -> Format | None:
-    """Return the format that the magic bytes say, None when it is none of the four."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data.startswith(b"BM"):
-        return "bmp"
-    return None
 
 
 def read_header(data: bytes) -> Header:

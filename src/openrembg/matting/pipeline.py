@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from openrembg.matting import parallel
+from openrembg.matting.box import Box
 from openrembg.matting.compose import (
-    Box,
     flat_color,
     foreground_box,
     lay_on,
