@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from node_client_calls import PACKAGE, Outcome, call_node
-from odd_server import answers, odd_server, refuses_early
 
+from odd_server import answers, odd_server, refuses_early
 from openrembg.server import errors
 from services import Service
 
