@@ -1,6 +1,8 @@
 """Rotate, resize, background: sizes, exactness, and premultiplied colours."""
 
 import math
+import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,6 +30,22 @@ def layer_of(width: int = 40, height: int = 30) -> Layer:
     y, x = np.mgrid[0:height, 0:width]
     alpha = ((x * 7 + y * 3) % 256).astype(np.uint8)
     return Layer(photo(width, height), alpha)
+
+
+def copy_of(layer: Layer) -> Layer:
+    assert layer.rgb is not None
+    assert layer.alpha is not None
+    return Layer(layer.rgb.copy(), layer.alpha.copy())
+
+
+def peak_bytes(step: Callable[[], object]) -> int:
+    """Return the most that was held at once while `step` ran, what it was given left aside."""
+    tracemalloc.start()
+    try:
+        step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +220,7 @@ def exact_over(layer: Layer, color: Rgba) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("color", [(255, 255, 255, 255), (0, 0, 0, 255), (12, 200, 77, 255)])
 def test_an_opaque_background_leaves_no_alpha(color: Rgba) -> None:
     layer = layer_of()
-    done = lay_on(layer, color)
+    done = lay_on(copy_of(layer), color)
     assert done.alpha is None
     assert done.rgb is not None
     assert np.abs(done.rgb - exact_over(layer, color)[0]).max() <= 0.51
@@ -211,7 +229,7 @@ def test_an_opaque_background_leaves_no_alpha(color: Rgba) -> None:
 @pytest.mark.parametrize("color", [(255, 0, 0, 128), (10, 20, 30, 1), (9, 9, 9, 0)])
 def test_a_translucent_background_keeps_its_alpha(color: Rgba) -> None:
     layer = layer_of()
-    done = lay_on(layer, color)
+    done = lay_on(copy_of(layer), color)
     rgb, alpha = exact_over(layer, color)
     assert done.rgb is not None
     assert done.alpha is not None
@@ -233,3 +251,40 @@ def test_the_box_surrounds_what_is_visible() -> None:
     alpha[40, 50] = 12
     assert foreground_box(alpha) == Box(10, 5, 25, 10)
     assert foreground_box(np.zeros((3, 3), np.uint8)) == Box(0, 0, 0, 0)
+
+
+def test_a_resize_holds_but_one_channel_of_what_it_computes() -> None:
+    layer, result = layer_of(3000, 2000), 2900 * 1900 * 4
+    spare = (2900 * 1900 + 2900 * 2000) * 2 + (12 << 20)
+    assert peak_bytes(lambda: resize(layer, 2900, 1900)) < result + spare
+
+
+@pytest.mark.parametrize("color", [(9, 9, 9, 255), (9, 9, 9, 100)])
+def test_a_background_takes_no_second_picture(color: Rgba) -> None:
+    layer = layer_of(3000, 2000)
+    # What a stripe or two of floats take, for each of the cores.
+    assert peak_bytes(lambda: lay_on(layer, color)) < 12 << 20
+
+
+def test_corners_that_nobody_sees_are_clear_and_the_rest_is_turned_as_a_whole() -> None:
+    layer = layer_of(900, 700)
+    assert layer.alpha is not None
+    layer.alpha[:, :600] = 0
+    turned = rotate(layer, 30, True)
+    assert turned.rgb is not None
+    assert turned.alpha is not None
+    assert not turned.rgb[:300, :300].any()
+    assert not turned.alpha[:300, :300].any()
+    assert abs(turned.alpha.sum(dtype=float) / layer.alpha.sum(dtype=float) - 1) < 0.01
+
+
+def test_a_turn_to_about_its_own_size_is_drawn_at_that_size() -> None:
+    layer = layer_of(300, 200)
+    size = rotated_size(300, 200, 25, True)
+    wanted = (size[0] - 1, size[1] + 1)
+    turned, resized = rotate(layer, 25, True, wanted), resize(rotate(layer, 25, True), *wanted)
+    assert (turned.width, turned.height) == wanted
+    assert turned.alpha is not None
+    assert resized.alpha is not None
+    assert np.abs(turned.alpha.astype(int) - resized.alpha).mean() < 4
+    assert rotate(layer, 25, True, (100, 100)).width == size[0]

@@ -16,6 +16,7 @@ from openrembg.matting.decode import Source
 from openrembg.matting.downsample import downsample
 from openrembg.matting.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedImage
 from openrembg.matting.header import read_header
+from openrembg.matting.jpeg_scans import check_jpeg_scans
 from openrembg.matting.sniff import sniff
 
 WRITABLE = {
@@ -414,3 +415,99 @@ def test_a_small_output_never_shrinks_what_the_network_sees() -> None:
     source = Source(data)
     source.photo(40, 30)
     assert np.array_equal(source.scaled(320), Source(data).scaled(320))
+
+
+def runs(width: int, height: int, codes: bytes, *, nibbles: bool = False) -> bytes:
+    """Return a BMP with compressed rows, whose colour number n is (n, 2n, 3n)."""
+    depth = 4 if nibbles else 8
+    colors = b"".join(bytes((3 * n % 256, 2 * n % 256, n, 0)) for n in range(2**depth))
+    head = struct.pack("<IiiHHII", 40, width, height, 1, depth, 2 if nibbles else 1, len(codes))
+    info = head + struct.pack("<iiII", 0, 0, 2**depth, 0) + colors
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 14 + len(info) + len(codes), 0, 0, 14 + len(info))
+        + info
+        + codes
+    )
+
+
+@pytest.mark.parametrize(
+    ("codes", "nibbles", "rows"),
+    [
+        (b"\4\7\0\0" + b"\0\4\1\2\3\4\0\0" + b"\0\1", False, [[1, 2, 3, 4], [7, 7, 7, 7]]),
+        (b"\1\7\0\3\1\2\3\0\0\0" + b"\0\2\2\0\2\5\0\1", False, [[0, 0, 5, 5], [7, 1, 2, 3]]),
+        (b"\4\x12\0\0" + b"\0\4\x34\x56\0\1", True, [[3, 4, 5, 6], [1, 2, 1, 2]]),
+    ],
+)
+def test_compressed_rows_of_a_bmp_decode(
+    codes: bytes, nibbles: bool, rows: list[list[int]]
+) -> None:
+    photo = Source(runs(4, 2, codes, nibbles=nibbles)).photo()
+    assert (photo.rgb // [1, 2, 3])[..., 0].tolist() == rows
+    assert (photo.rgb == np.array(rows)[..., None] * [1, 2, 3]).all()
+
+
+def test_compressed_rows_that_end_early_do_not_decode() -> None:
+    with pytest.raises(UndecodableImage):
+        Source(runs(400, 200, b"\4\7\0\0")).photo()
+
+
+def test_the_first_frame_lies_where_it_belongs_on_a_larger_canvas() -> None:
+    frame = file_of(np.full((6, 8, 3), (200, 40, 40), np.uint8), "webp", lossless=True)[12:]
+    sides = (7).to_bytes(3, "little") + (5).to_bytes(3, "little")
+    place = (2).to_bytes(3, "little") + (1).to_bytes(3, "little")
+    body = place + sides + bytes(4) + frame
+    canvas = b"\x02\0\0\0" + (15).to_bytes(3, "little") + (11).to_bytes(3, "little")
+    data = b"WEBPVP8X" + struct.pack("<I", 10) + canvas + b"ANIM" + struct.pack("<I", 6) + bytes(6)
+    data += b"ANMF" + struct.pack("<I", len(body)) + body
+    photo = Source(b"RIFF" + struct.pack("<I", len(data)) + data).photo()
+    assert (photo.width, photo.height) == (16, 12)
+    assert photo.alpha is not None
+    assert (photo.alpha[2:8, 4:12] == 255).all()
+    assert photo.alpha.sum() == 255 * 6 * 8
+    assert photo.rgb[4, 6].tolist() == [200, 40, 40]
+
+
+def test_a_jpeg_of_segments_alone_is_unsupported_and_some_thousands_are_not() -> None:
+    data = file_of(photo(), "jpeg")
+    segment = b"\xff\xe5\0\2"
+    assert read_header(data[:2] + segment * 9_000 + data[2:]).width == 64
+    with pytest.raises(UnsupportedImage):
+        read_header(data[:2] + segment * 10_000 + data[2:])
+
+
+def test_the_scans_of_a_large_jpeg_are_fewer() -> None:
+    data = file_of(np.zeros((64, 64, 3), np.uint8), "jpeg", progressive=True)
+    frame, last = data.index(b"\xff\xc2") + 5, data.rindex(b"\xff\xda")
+    data = data[:last] + data[last:-2] * 20 + b"\xff\xd9"
+    Source(data).photo()
+    giant = data[:frame] + struct.pack(">HH", 9_000, 10_000) + data[frame + 4 :]
+    with pytest.raises(UndecodableImage) as refused:
+        Source(giant).photo()
+    assert isinstance(refused.value.__cause__, UndecodableImage)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_the_scans_that_encoders_make_are_allowed_at_any_size(mode: str) -> None:
+    data = file_of(Image.new(mode, (64, 64)), "jpeg", progressive=True)
+    check_jpeg_scans(data, 10_000 * 10_000)
+
+
+def test_a_cmyk_jpeg_keeps_its_adobe_mark_without_its_metadata() -> None:
+    image = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    decoded = Source(file_of(image, "jpeg", exif=tags, comment=b"x" * 60_000)).photo()
+    assert np.abs(decoded.rgb.astype(int) - (255, 0, 0)).max() < 8
+
+
+def test_a_png_of_comments_or_profiles_alone_is_unsupported() -> None:
+    data = file_of(photo())
+    comment, profile = (
+        struct.pack(">I", 0) + name + struct.pack(">I", zlib.crc32(name))
+        for name in (b"abCd", b"iCCP")
+    )
+    assert read_header(data[:33] + comment * 900 + data[33:]).width == 64
+    for chunks in (comment * 1_001, profile * 9):
+        with pytest.raises(UnsupportedImage):
+            read_header(data[:33] + chunks + data[33:])

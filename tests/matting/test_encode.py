@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -164,3 +165,12 @@ def test_the_profile_is_srgb_and_the_same_every_day() -> None:
 def test_the_same_layer_gives_the_same_bytes_ten_times(format_: Format) -> None:
     layer = cut(1200, 700)
     assert len({encode(layer, format_) for _ in range(10)}) == 1
+
+
+def test_a_bmp_is_written_without_a_second_copy_of_it() -> None:
+    layer = Layer(photo(2000, 1500), None)
+    tracemalloc.start()
+    size = len(encode(layer, "bmp"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size < peak < size + (6 << 20)

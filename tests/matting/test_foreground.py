@@ -58,6 +58,12 @@ def ring(side: int) -> Pixels:
     return disc(side, 0.4, 0.03) - disc(side, 0.2, 0.03)
 
 
+def laid_on(rgb: Pixels, alpha: Pixels, grey: int) -> Pixels:
+    shown = lay_on(Layer(rgb.copy(), alpha.copy()), (grey, grey, grey, 255)).rgb
+    assert shown is not None
+    return shown
+
+
 def seen_error(colours: Pixels, truth: Pixels, alpha: Pixels) -> float:
     """Return the mean error that shows over any new background, in levels of 255."""
     soft = (alpha > 5) & (alpha < 250)
@@ -89,15 +95,9 @@ def test_soft_edges_come_closer_with_a_matte_that_is_too_wide_as_well() -> None:
 def test_no_halo_of_a_bright_ground_shows_on_a_dark_one() -> None:
     alpha = disc(400, 0.35, 0.1)
     truth, _ = composite(400, alpha)
-    white = lay_on(Layer(truth, alpha), (255, 255, 255, 255)).rgb
-    assert white is not None
+    white = laid_on(truth, alpha, 255)
     estimated = estimate_foreground(white.copy(), alpha)
-    wanted = lay_on(Layer(truth, alpha), (0, 0, 0, 255)).rgb
-    plain = lay_on(Layer(white, alpha), (0, 0, 0, 255)).rgb
-    ours = lay_on(Layer(estimated, alpha), (0, 0, 0, 255)).rgb
-    assert wanted is not None
-    assert plain is not None
-    assert ours is not None
+    wanted, plain, ours = (laid_on(rgb, alpha, 0) for rgb in (truth, white, estimated))
     halo = np.abs(plain.astype(int) - wanted).sum()
     assert np.abs(ours.astype(int) - wanted).sum() < halo / 8
 

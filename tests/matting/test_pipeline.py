@@ -268,3 +268,13 @@ def test_importing_the_library_loads_neither_a_runtime_nor_django() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_turned_photo_is_shrunk_before_and_looks_like_one_shrunk_after() -> None:
+    data = file_of(np.asarray(Image.fromarray(subject()).resize((640, 480))))
+    small = remove_background(data, Options(format="png", angle=30, w=500), matter=LeftHalf())
+    large = remove_background(data, Options(format="png", angle=30), matter=LeftHalf())
+    wanted = image_of(large.data).convert("RGBa").resize((small.width, small.height), Image.BOX)
+    difference = pixels_of(small.data).astype(int) - np.asarray(wanted.convert("RGBA"))
+    assert np.abs(difference[..., 3]).mean() < 2
+    assert small.width == 500

@@ -1,6 +1,7 @@
 """From photo and matte to the finished layer: rotate, resize, background, in that order."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from openrembg.matting import parallel
 from openrembg.matting.box import Box
+from openrembg.matting.canvas import clear
 from openrembg.matting.layer import Layer, Pixels
 from openrembg.matting.options import MAX_SIDE, Options, Rgba
 from openrembg.matting.upsample import resize_axis
@@ -15,6 +17,8 @@ from openrembg.matting.upsample import resize_axis
 WHITE: Rgba = (255, 255, 255, 255)
 BLOCK = 512
 VISIBLE = 13
+# How far a canvas may be from the size that is wanted without a filter for it.
+NEARLY = 0.01
 
 Deep = NDArray[np.uint16]
 
@@ -60,11 +64,14 @@ def _divide(number: int, by: int) -> int:
     return (2 * number + by) // (2 * by)
 
 
-def rotate(layer: Layer, angle: float, expand: bool) -> Layer:
+def rotate(
+    layer: Layer, angle: float, expand: bool, canvas: tuple[int, int] | None = None
+) -> Layer:
     """Turn counter-clockwise; new corners are transparent. Multiples of 90° are transposes.
 
     With `expand` false a quarter turn keeps the canvas too: what does not fit is cropped, what
-    is missing is transparent.
+    is missing is transparent. canvas: width and height that are wanted in the end; where a turn by
+    any other angle needs about as many pixels, it is drawn at them, which spares a resize.
     """
     if angle % 360 == 0:
         return layer
@@ -74,7 +81,10 @@ def rotate(layer: Layer, angle: float, expand: bool) -> Layer:
         return Layer(
             _centre(_quarter(layer.rgb, turns), size), _centre(_quarter(layer.alpha, turns), size)
         )
-    return _warp(layer, angle, size)
+    near = canvas is not None and all(
+        abs(wanted - own) <= NEARLY * own for wanted, own in zip(canvas, size, strict=True)
+    )
+    return _warp(layer, angle, size, canvas if canvas is not None and near else size)
 
 
 def _quarter(plane: Pixels | None, turns: int) -> Pixels | None:
@@ -101,19 +111,24 @@ def _overlap(outer: int, inner: int) -> tuple[slice, slice]:
     return slice(first, first + length), slice(second, second + length)
 
 
-def _warp(layer: Layer, angle: float, size: tuple[int, int]) -> Layer:
-    """Rotate about the centre, block by block: only a block's worth is ever premultiplied."""
+def _warp(layer: Layer, angle: float, own_size: tuple[int, int], size: tuple[int, int]) -> Layer:
+    """Rotate about the centre, block by block: only a block's worth is ever premultiplied.
+
+    Where nothing is to be seen nothing is written, so that it takes neither time nor memory.
+    """
     width, height = size
-    to_source = _inverse_rotation(layer, angle, size)
-    rgb = None if layer.rgb is None else np.empty((height, width, 3), np.uint8)
-    alpha = np.empty((height, width), np.uint8)
+    to_source = _inverse_rotation(layer, angle, own_size, size)
+    rgb = None if layer.rgb is None else clear((height, width, 3))
+    alpha = clear((height, width))
     corners = [(y, x) for y in range(0, height, BLOCK) for x in range(0, width, BLOCK)]
 
     def fill(index: int) -> None:
         y, x = corners[index]
         rows, columns = slice(y, min(height, y + BLOCK)), slice(x, min(width, x + BLOCK))
-        colors, cover = _warp_block(layer, to_source, rows, columns)
-        alpha[rows, columns] = cover
+        block = _warp_block(layer, to_source, rows, columns)
+        if block is None:
+            return
+        colors, alpha[rows, columns] = block
         if rgb is not None and colors is not None:
             rgb[rows, columns] = colors
 
@@ -121,10 +136,12 @@ def _warp(layer: Layer, angle: float, size: tuple[int, int]) -> Layer:
     return Layer(rgb, alpha)
 
 
-def _inverse_rotation(layer: Layer, angle: float, size: tuple[int, int]) -> NDArray[np.float64]:
+def _inverse_rotation(
+    layer: Layer, angle: float, own_size: tuple[int, int], size: tuple[int, int]
+) -> NDArray[np.float64]:
     """Return the 2x3 matrix from output to source pixel centres, counter-clockwise on screen."""
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    turn = np.array([[cos, -sin], [sin, cos]])
+    turn = np.array([[cos, -sin], [sin, cos]]) * (np.array(own_size) / size)
     middle_out = np.array([(size[0] - 1) / 2, (size[1] - 1) / 2])
     middle_in = np.array([(layer.width - 1) / 2, (layer.height - 1) / 2])
     return np.column_stack([turn, middle_in - turn @ middle_out])
@@ -132,7 +149,8 @@ def _inverse_rotation(layer: Layer, angle: float, size: tuple[int, int]) -> NDAr
 
 def _warp_block(
     layer: Layer, to_source: NDArray[np.float64], rows: slice, columns: slice
-) -> tuple[Pixels | None, Pixels]:
+) -> tuple[Pixels | None, Pixels] | None:
+    """Return colours and alpha of a block of the canvas, None where all of it is transparent."""
     width, height = columns.stop - columns.start, rows.stop - rows.start
     ends = np.array(
         [[x, y, 1] for x in (columns.start, columns.stop - 1) for y in (rows.start, rows.stop - 1)]
@@ -144,9 +162,8 @@ def _warp_block(
         None if layer.rgb is None else layer.rgb[top:bottom, left:right],
         None if layer.alpha is None else layer.alpha[top:bottom, left:right],
     )
-    if right <= 0 or bottom <= 0 or window.width == 0 or window.height == 0:
-        empty = np.zeros((height, width), np.uint8)
-        return (None if layer.rgb is None else np.zeros((height, width, 3), np.uint8)), empty
+    if right <= 0 or bottom <= 0 or window.alpha is None or not window.alpha.any():
+        return None
     offset = to_source @ np.array([columns.start, rows.start, 1]) - np.array([left, top])
     matrix = np.column_stack([to_source[:, :2], offset])
     turned = cv2.warpAffine(
@@ -163,39 +180,63 @@ def _warp_block(
 def resize(layer: Layer, width: int, height: int) -> Layer:
     """Resize on premultiplied colours: by area when a side shrinks, cubic when it grows.
 
-    The two axes are separate passes over stripes and blocks, so that only one intermediate of
-    h x width is ever held.
+    The two axes are separate passes over stripes and blocks, and the channels follow one another,
+    so that only one intermediate of one channel is ever held.
     """
     if (layer.width, layer.height) == (width, height):
         return layer
-    wide = _resize_rows(layer, width)
-    rgb = None if layer.rgb is None else np.empty((height, width, 3), np.uint8)
+    size = (width, height)
+    cover = np.empty((height, width), np.uint16)
     alpha = np.empty((height, width), np.uint8)
-    blocks = parallel.stripes(width, max(height, layer.height) * 8)
 
-    def stretch(index: int) -> None:
-        block = blocks[index]
-        colors, cover = _straighten(resize_axis(np.ascontiguousarray(wide[:, block]), height, 0))
-        alpha[:, block] = cover
-        if rgb is not None and colors is not None:
-            rgb[:, block] = colors
+    def keep(block: slice, deep: Deep) -> None:
+        cover[:, block], alpha[:, block] = deep, _bytes_of(deep)
 
-    parallel.run_all(stretch, len(blocks))
+    _stretch(_resize_rows(layer, None, width), size, keep)
+    if layer.rgb is None:
+        return Layer(None, alpha)
+    rgb = np.empty((height, width, 3), np.uint8)
+    for channel in range(3):
+        _stretch(_resize_rows(layer, channel, width), size, _straightened(rgb, channel, cover))
     return Layer(rgb, alpha)
 
 
-def _resize_rows(layer: Layer, width: int) -> Deep:
-    shape = (layer.height, width) if layer.rgb is None else (layer.height, width, 4)
-    wide = np.empty(shape, np.uint16)
-    stripes = parallel.stripes(layer.height, max(width, layer.width) * 8)
+def _straightened(rgb: Pixels, channel: int, cover: Deep) -> Callable[[slice, Deep], None]:
+    """Return what writes a block of premultiplied columns into its channel of straight colours."""
+
+    def keep(block: slice, deep: Deep) -> None:
+        colors = deep.astype(np.float32)
+        colors *= _GAINS[cover[:, block]]
+        rgb[:, block, channel] = cv2.convertScaleAbs(colors)
+
+    return keep
+
+
+def _stretch(wide: Deep, size: tuple[int, int], keep: Callable[[slice, Deep], None]) -> None:
+    """Give `keep` the columns of a channel at their final height, block by block."""
+    width, height = size
+    blocks = parallel.stripes(width, max(height, wide.shape[0]) * 2)
+
+    def stretch(index: int) -> None:
+        block = blocks[index]
+        keep(block, resize_axis(np.ascontiguousarray(wide[:, block]), height, 0))
+
+    parallel.run_all(stretch, len(blocks))
+
+
+def _resize_rows(layer: Layer, channel: int | None, width: int) -> Deep:
+    """Return uint16[h, width]: a premultiplied channel, or for None the alpha, widened."""
+    wide = np.empty((layer.height, width), np.uint16)
+    stripes = parallel.stripes(layer.height, max(width, layer.width) * 2)
 
     def widen(index: int) -> None:
         rows = stripes[index]
-        part = Layer(
-            None if layer.rgb is None else layer.rgb[rows],
-            None if layer.alpha is None else layer.alpha[rows],
-        )
-        wide[rows] = resize_axis(_premultiply(part), width, 1)
+        assert layer.alpha is not None  # noqa: S101
+        if layer.rgb is None or channel is None:
+            deep = _halved_product(layer.alpha[rows], 255)
+        else:
+            deep = _halved_product(layer.rgb[rows, :, channel], layer.alpha[rows])
+        wide[rows] = resize_axis(deep, width, 1)
 
     parallel.run_all(widen, len(stripes))
     return wide
@@ -207,52 +248,59 @@ def _premultiply(layer: Layer) -> Deep:
     All are halved: a cubic filter overshoots, and what saturates would change colours.
     """
     assert layer.alpha is not None, "a layer is opaque only after its background"  # noqa: S101
-    cover = np.multiply(layer.alpha, 255, dtype=np.uint16)
-    cover >>= 1
+    cover = _halved_product(layer.alpha, 255)
     if layer.rgb is None:
         return cover
-    colors = np.multiply(layer.rgb, cv2.merge([layer.alpha] * 3), dtype=np.uint16)
-    colors >>= 1
+    colors = _halved_product(layer.rgb, cv2.merge([layer.alpha] * 3))
     deep = np.empty((*layer.alpha.shape, 4), np.uint16)
     cv2.mixChannels([colors, cover], [deep], [0, 0, 1, 1, 2, 2, 3, 3])
     return deep
 
 
+def _halved_product(values: Pixels, by: np.ndarray | int) -> Deep:
+    product = np.multiply(values, by, dtype=np.uint16)
+    product >>= 1
+    return product
+
+
+def _bytes_of(cover: Deep) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(cover, alpha=2 / 255), np.uint8)
+
+
 def _straighten(deep: np.ndarray) -> tuple[Pixels | None, Pixels]:
     """Return colours uint8[h, w, 3] (None for a matte) and alpha uint8[h, w]."""
     if deep.ndim == 2:
-        return None, np.asarray(cv2.convertScaleAbs(deep, alpha=2 / 255), np.uint8)
+        return None, _bytes_of(deep)
     cover = np.asarray(cv2.extractChannel(deep, 3), np.uint16)
     gain = _GAINS[cover]
     colors = cv2.cvtColor(deep, cv2.COLOR_RGBA2RGB).astype(np.float32)
     colors *= cv2.merge([gain] * 3)
     straight = np.asarray(cv2.convertScaleAbs(colors), np.uint8)
-    return straight, np.asarray(cv2.convertScaleAbs(cover, alpha=2 / 255), np.uint8)
+    return straight, _bytes_of(cover)
 
 
 def lay_on(layer: Layer, color: Rgba) -> Layer:
     """Return the layer over a plain colour; opaque where the colour is opaque.
 
+    The layer's pixels are **changed in place**: of a large picture a copy may not fit beside it.
     Source: Porter and Duff, "Compositing Digital Images" (1984), the operator *over*.
     """
     if layer.alpha is None or layer.rgb is None:
         return layer
-    rgb = np.empty_like(layer.rgb)
+    rgb, alpha = layer.rgb, layer.alpha
     opaque = color[3] == 255
-    alpha = None if opaque else np.empty_like(layer.alpha)
     stripes = parallel.stripes(layer.height, layer.width * 6)
     ground = np.array(color[:3], np.uint8)
 
     def cover(index: int) -> None:
         rows = stripes[index]
-        assert layer.alpha is not None and layer.rgb is not None  # noqa: S101, PT018
-        if alpha is None:
-            rgb[rows] = _over_opaque(layer.rgb[rows], layer.alpha[rows], ground)
+        if opaque:
+            rgb[rows] = _over_opaque(rgb[rows], alpha[rows], ground)
         else:
-            rgb[rows], alpha[rows] = _over(layer.rgb[rows], layer.alpha[rows], color)
+            rgb[rows], alpha[rows] = _over(rgb[rows], alpha[rows], color)
 
     parallel.run_all(cover, len(stripes))
-    return Layer(rgb, alpha)
+    return Layer(rgb, None if opaque else alpha)
 
 
 def _over_opaque(rgb: Pixels, alpha: Pixels, ground: Pixels) -> Pixels:

@@ -228,18 +228,12 @@ def encode_bmp(layer: Layer) -> bytes:
     grey = layer.rgb is None
     row_bytes = layer.width * (1 if grey else 3)
     stride = (row_bytes + 3) // 4 * 4
-    rows = np.zeros((layer.height, stride), np.uint8)
-    if layer.rgb is None:
-        assert layer.alpha is not None  # noqa: S101
-        rows[:, :row_bytes] = layer.alpha[::-1]
-    else:
-        bgr = cv2.cvtColor(np.ascontiguousarray(layer.rgb), cv2.COLOR_RGB2BGR)
-        rows[::-1, :row_bytes] = bgr.reshape(layer.height, row_bytes)
+    size = stride * layer.height
     palette = np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(256, 4)
     palette[:, 3] = 0
     colors = palette.tobytes() if grey else b""
     offset = 14 + 108 + len(colors)
-    file_header = struct.pack("<2sIHHI", b"BM", offset + rows.nbytes, 0, 0, offset)
+    file_header = struct.pack("<2sIHHI", b"BM", offset + size, 0, 0, offset)
     info_header = struct.pack(
         "<IiiHHIIiiII16s4s48x",
         108,
@@ -248,7 +242,7 @@ def encode_bmp(layer: Layer) -> bytes:
         1,
         8 if grey else 24,
         0,
-        rows.nbytes,
+        size,
         2835,  # 72 dots an inch, in pixels a metre
         2835,
         256 if grey else 0,
@@ -256,4 +250,23 @@ def encode_bmp(layer: Layer) -> bytes:
         b"",
         b"BGRs",
     )
-    return b"".join((file_header, info_header, colors, rows.data))
+    file = BytesIO()
+    file.seek(offset + size - 1)  # so that it need not grow
+    file.write(b"\0")
+    file.seek(0)
+    file.write(b"".join((file_header, info_header, colors)))
+    for rows in reversed(parallel.stripes(layer.height, stride)):
+        file.write(_bmp_lines(layer, rows, stride))
+    return file.getvalue()
+
+
+def _bmp_lines(layer: Layer, rows: slice, stride: int) -> memoryview:
+    """Return a stripe, its last row first, as blue, green and red, or as grey."""
+    lines = np.zeros((rows.stop - rows.start, stride), np.uint8)
+    if layer.rgb is None:
+        assert layer.alpha is not None  # noqa: S101
+        lines[::-1, : layer.width] = layer.alpha[rows]
+    else:
+        bgr = cv2.cvtColor(np.ascontiguousarray(layer.rgb[rows]), cv2.COLOR_RGB2BGR)
+        lines[::-1, : layer.width * 3] = bgr.reshape(len(lines), -1)
+    return lines.data

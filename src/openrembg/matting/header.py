@@ -2,20 +2,23 @@
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from openrembg.matting.errors import ImageTooLarge, UnsupportedImage
+from openrembg.matting.exif import orientation_of
+from openrembg.matting.jpeg import read_jpeg_head, without_metadata
 from openrembg.matting.options import MAX_SIDE, Format
+from openrembg.matting.png_chunks import check_png_chunks
 from openrembg.matting.sniff import sniff
-
-ORIENTATION_TAG: Final = 0x0112
+from openrembg.matting.webp_frame import riff_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def read_header(data: bytes) -> Header:
     if format_ is None:
         raise UnsupportedImage
     try:
-        header = _webp_header(data) if format_ == "webp" else _pillow_header(data, format_)
+        header = _HEADERS[format_](data)
     except Exception as error:  # Pillow's parsers raise anything on hostile bytes
         raise UnsupportedImage from error
     if header.width < 1 or header.height < 1:
@@ -77,9 +80,9 @@ def open_with_pillow(data: bytes, format_: Format) -> ImageFile.ImageFile:
 
     Image.open would try others, and has a pixel limit of its own that is below ours.
     """
-    file = io.BytesIO(data)
     if format_ == "jpeg":
-        return JpegImageFile(file)
+        return JpegImageFile(io.BytesIO(without_metadata(data, read_jpeg_head(data))))
+    file = io.BytesIO(data)
     if format_ == "png":
         return PngImageFile(file)
     if format_ == "webp":
@@ -87,25 +90,21 @@ def open_with_pillow(data: bytes, format_: Format) -> ImageFile.ImageFile:
     return BmpImageFile(file)
 
 
-def _pillow_header(data: bytes, format_: Format) -> Header:
-    image = open_with_pillow(data, format_)
-    icc = image.info.get("icc_profile")
-    return Header(
-        format_, image.width, image.height, _orientation(image.info.get("exif")), image.mode, icc
-    )
+def _jpeg_header(data: bytes) -> Header:
+    head = read_jpeg_head(data)
+    return Header("jpeg", head.width, head.height, orientation_of(head.exif), head.mode, head.icc)
 
 
-def _orientation(exif: bytes | None) -> int:
-    """Return the EXIF orientation, 1..8; a broken EXIF block counts as none."""
-    if not exif:
-        return 1
-    try:
-        tags = Image.Exif()
-        tags.load(exif)
-        turn = tags.get(ORIENTATION_TAG)
-    except Exception:
-        return 1
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+def _png_header(data: bytes) -> Header:
+    check_png_chunks(data)
+    image = open_with_pillow(data, "png")
+    exif, icc = image.info.get("exif"), image.info.get("icc_profile")
+    return Header("png", image.width, image.height, orientation_of(exif), image.mode, icc)
+
+
+def _bmp_header(data: bytes) -> Header:
+    image = open_with_pillow(data, "bmp")
+    return Header("bmp", image.width, image.height, 1, image.mode, None)
 
 
 def _webp_header(data: bytes) -> Header:
@@ -113,7 +112,8 @@ def _webp_header(data: bytes) -> Header:
 
     Source: RFC 9649, WebP Image Format, section 2.
     """
-    chunks = dict(_riff_chunks(data))
+    # Of chunks with the same name, the first counts.
+    chunks = dict(reversed(list(riff_chunks(memoryview(data)[12:]))))
     body = chunks.get(b"VP8X")
     if body is not None:
         width = int.from_bytes(body[4:7], "little") + 1
@@ -136,19 +136,15 @@ def _webp_header(data: bytes) -> Header:
         "webp",
         width,
         height,
-        _orientation(None if exif is None else bytes(exif)),
+        orientation_of(None if exif is None else bytes(exif)),
         "animation" if animated else "RGBA",
         None if icc is None else bytes(icc),
     )
 
 
-def _riff_chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
-    """Return name and body of the chunks that lie in the file, the first of each name last."""
-    view = memoryview(data)
-    found: list[tuple[bytes, memoryview]] = []
-    position = 12
-    while position + 8 <= len(data) and len(found) < 1000:
-        size = int.from_bytes(view[position + 4 : position + 8], "little")
-        found.append((bytes(view[position : position + 4]), view[position + 8 :][:size]))
-        position += 8 + size + (size & 1)
-    return found[::-1]
+_HEADERS: Final[dict[Format, Callable[[bytes], Header]]] = {
+    "jpeg": _jpeg_header,
+    "png": _png_header,
+    "webp": _webp_header,
+    "bmp": _bmp_header,
+}

@@ -99,11 +99,14 @@ def cut_out(
     photo, matte = _see(source, options, matter, clock)
     with clock.measure("compose"):
         layer = _cut(photo, matte, source.upright_size, correct_colors=estimate_foreground)
-        layer = rotate(layer, options.angle, options.expand)
-        layer = resize(layer, *_plan(source, options)[1])
+        del photo  # else a turned or resized copy would lie beside it
+        output = _plan(source, options)[1]
+        if options.angle % 90:
+            layer = _shrink(layer, source, options)
+        layer = rotate(layer, options.angle, options.expand, output)
+        layer = resize(layer, *output)
         box = _box(layer, matte)
         layer = _finish(layer if box.width else _cleared(layer), options)
-    del photo
     with clock.measure("encode"):
         data = encode(layer, options.format)
     return Cutout(
@@ -154,6 +157,17 @@ def _least_size(source: Source, options: Options) -> tuple[int, int]:
     return min(width, int(width * scale) + 1), min(height, int(height * scale) + 1)
 
 
+def _shrink(layer: Layer, source: Source, options: Options) -> Layer:
+    """Return the layer no larger than the output needs it: a turned canvas can be twice as large.
+
+    Turning commutes with an even scale.
+    """
+    width, height = _least_size(source, options)
+    if layer.width <= width or layer.height <= height:
+        return layer
+    return resize(layer, width, height)
+
+
 def _cut(
     photo: Photo | None, matte: Matte, size: tuple[int, int], *, correct_colors: bool
 ) -> Layer:
@@ -170,13 +184,20 @@ def _cut(
 
 
 def _times(alpha: Pixels, other: Pixels | None) -> Pixels:
-    """Return the product of two alphas, rounded."""
+    """Return the product of two alphas, rounded; the first is changed in place."""
     if other is None:
         return alpha
-    product = np.multiply(alpha, other, dtype=np.uint16)
-    product += 127
-    product //= 255
-    return product.astype(np.uint8)
+    stripes = parallel.stripes(alpha.shape[0], alpha.shape[1] * 2)
+
+    def multiply(index: int) -> None:
+        rows = stripes[index]
+        product = np.multiply(alpha[rows], other[rows], dtype=np.uint16)
+        product += 127
+        product //= 255
+        alpha[rows] = product
+
+    parallel.run_all(multiply, len(stripes))
+    return alpha
 
 
 def _cleared(layer: Layer) -> Layer:

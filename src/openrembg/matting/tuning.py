@@ -17,15 +17,17 @@ KEEP_BYTES: Final = 16 << 20
 
 
 def tune_process() -> None:
-    """Bound threads and memory. Call it before the first thread is started.
+    """Bound threads and memory, and silence OpenCV. Call it before the first thread is started.
 
-    OpenCV gets one thread a call, since pictures are spread over the cores by us. glibc gets two
+    OpenCV gets one thread a call, since pictures are spread over the cores by us, and no longer
+    writes to the standard error what is wrong with each file, past every logger. glibc gets two
     heaps instead of eight a core, and gives large blocks back at once: a server of many threads
     otherwise keeps several pictures' worth of freed memory (measured: docs/benchmarks.md). Some of
     what is smaller is kept for the next picture: a tenth less processor time at one megapixel.
     Source: mallopt(3).
     """
     cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
