@@ -1,5 +1,7 @@
 """Real services that more than one test talks to; each is started when it is first asked for."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,10 @@ from services import (
     postgresql_server,
     redis_server,
 )
+
+# Else each process of a test compiles all our modules anew: a fifth of a second for a server.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Whole files of them take minutes.
 SLOW = ("wire", "browser")

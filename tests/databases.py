@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -96,8 +97,7 @@ def connected_to(database: TestDatabase) -> Iterator[None]:
 def emptied() -> None:
     """Delete what a test left in the tables; there are no rows in most of them."""
     assert connection.get_autocommit(), "a test left a transaction open"
-    tables = [name for name in connection.introspection.table_names() if name not in KEPT]
-    filled = [name for name in tables if _has_rows(name)]
+    filled = _with_rows(_tables(str(connection.settings_dict["NAME"])))
     if filled:
         with connection.constraint_checks_disabled(), transaction.atomic():
             _delete(filled)
@@ -138,17 +138,24 @@ def _restore(model: type[Plan | CreditPack], offers: dict[str, dict[str, Any]]) 
             rows.update_or_create(label=label, defaults=wanted)
 
 
-def _has_rows(table: str) -> bool:
+@cache
+def _tables(_database: str) -> list[str]:
+    return [name for name in connection.introspection.table_names() if name not in KEPT]
+
+
+def _with_rows(tables: list[str]) -> list[str]:
+    """Return those of the tables that are not empty: one question for all of them."""
+    asked = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in tables)  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT EXISTS (SELECT 1 FROM "{table}")')  # noqa: S608
-        return bool(cursor.fetchone()[0])
+        cursor.execute(" UNION ALL ".join(asked))
+        return [name for (name,) in cursor.fetchall()]
 
 
 def _delete(tables: list[str]) -> None:
+    # A TRUNCATE makes files anew, which takes PostgreSQL ten times as long for a few rows.
+    statements = [f'DELETE FROM "{name}"' for name in tables]  # noqa: S608
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            names = ", ".join(f'"{name}"' for name in tables)
-            cursor.execute(f"TRUNCATE {names} CASCADE")
-            return
-        for name in tables:
-            cursor.execute(f'DELETE FROM "{name}"')  # noqa: S608
+            statements = ["; ".join(["SET LOCAL session_replication_role = replica", *statements])]
+        for statement in statements:
+            cursor.execute(statement)

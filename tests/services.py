@@ -3,6 +3,7 @@
 Each is started on a free port of 127.0.0.1, is known by its process id, and is ended by it.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -94,19 +95,28 @@ def free_port() -> int:
 
 @contextmanager
 def openrembg_server(
-    folder: Path, environment: Mapping[str, str] = NO_LIMITS, *, may_die: bool = False
+    folder: Path,
+    environment: Mapping[str, str] = NO_LIMITS,
+    *,
+    may_die: bool = False,
+    port: int | None = None,
+    within: Sequence[str] = (),
+    status: str = "ready",
 ) -> Iterator[Service]:
     """Run `openrembg serve` with its data in `folder`; it must end well when it is asked to.
 
     It finds the tables made, unless it has a database elsewhere. may_die: the test kills it.
+    port: None for any that is free. within: the words of a program that runs it. status: what
+    /ready has to tell before the block begins.
     """
-    port = free_port()
+    port = free_port() if port is None else port
     settings = {"OPENREMBG_DATA_DIR": str(folder / "data"), **environment}
     if "DATABASE_URL" not in settings:
         put_tables(Path(settings["OPENREMBG_DATA_DIR"], "openrembg.db"))
-    command = [sys.executable, "-m", "openrembg", "serve", "--host", HOST, "--port", str(port)]
+    command = [*within, sys.executable, "-m", "openrembg", "serve"]
+    command += ["--host", HOST, "--port", str(port)]
     with _process(command, folder, port, {**clean_environment(), **settings}) as service:
-        _wait(service, lambda: _is_ready(service.url))
+        _wait(service, lambda: _status(service.url) == status)
         yield service
         if may_die:
             return
@@ -140,10 +150,13 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
-def openrembg_admin(environment: Mapping[str, str], *words: str) -> str:
-    """Run `openrembg admin`, which must succeed, and return what it prints."""
+def openrembg_admin(environment: Mapping[str, str], *words: str, within: Sequence[str] = ()) -> str:
+    """Run `openrembg admin`, which must succeed, and return what it prints.
+
+    within: the words of a program that runs it.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "openrembg", "admin", *words],
+        [*within, sys.executable, "-m", "openrembg", "admin", *words],
         env={**clean_environment(), **environment},
         capture_output=True,
         text=True,
@@ -268,15 +281,16 @@ def _wait(service: Service, is_up: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _is_ready(url: str) -> bool:
+def _status(url: str) -> str:
+    """Return what /ready tells, nothing while nobody answers."""
     try:
         with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
-            return bool(answer.status == 200)
+            return str(json.load(answer)["status"])
     except urllib.error.HTTPError as error:
-        error.close()
-        return False
+        with error:
+            return str(json.load(error)["status"])
     except OSError:
-        return False
+        return ""
 
 
 def _pings(port: int) -> bool:

@@ -33,11 +33,12 @@ MOST_BYTES: Final = 150_000
 MOST_BLOCKING: Final = 3
 AXE: Final = Path(__file__).parents[1] / "wire/node/node_modules/axe-core/axe.min.js"
 STATIC: Final = Path(openrembg.server.__file__).parent / "static" / "openrembg"
-# What depends on colours and on nothing else.
+# What depends on colours and on nothing else; they are the same in every language.
 OF_COLOURS: Final = ("color-contrast", "link-in-text-block")
-FINDINGS: Final = """async rules => {
-    const runOnly = rules.length ? {type: "rule", values: rules} : undefined;
-    const {violations} = await axe.run({exclude: [".swagger-ui"]}, {preload: false, runOnly});
+ONLY_COLOURS: Final = {"runOnly": {"type": "rule", "values": OF_COLOURS}}
+NO_COLOURS: Final = {"rules": {name: {"enabled": False} for name in OF_COLOURS}}
+FINDINGS: Final = """async options => {
+    const {violations} = await axe.run({exclude: [".swagger-ui"]}, {preload: false, ...options});
     return violations
         .filter(({impact}) => impact === "serious" || impact === "critical")
         .map(({id, nodes}) => `${id}: ${nodes.map(({target}) => target.join(" ")).join(" | ")}`);
@@ -127,14 +128,14 @@ class Visits:
         page = self._begin("nobody")
         page.goto(f"{self._server.url}/api/docs")
         page.locator(".swagger-ui .opblock").first.wait_for()
-        return self._seen(page, 200, thorough=True)
+        return self._seen(page, 200, "en")
 
     def _visit(self, wanted: SitePage, language: str) -> Look:
         page = self._begin(wanted.visitor)
         answer = show(page, self._server, self._cast, wanted, language)
         # A browser reports the status of a page that is not there, as it should.
         told = f"a status of {wanted.status}"
-        look = self._seen(page, answer.status, thorough=language in ("en", "fa"))
+        look = self._seen(page, answer.status, language)
         look.complaints = [
             text for text in look.complaints if wanted.status == 200 or told not in text
         ]
@@ -146,7 +147,7 @@ class Visits:
         page.context.clear_cookies(name="openrembg_csrf")
         with page.expect_navigation() as navigation:
             page.evaluate("document.querySelector('main form').submit()")
-        look = self._seen(page, navigation.value.status, thorough=language in ("en", "fa"))
+        look = self._seen(page, navigation.value.status, language)
         look.complaints = [text for text in look.complaints if "a status of 403" not in text]
         return look
 
@@ -156,7 +157,7 @@ class Visits:
         add(page, *photos(2), payload("letter.jpg", b"Dear Sir or Madam"))
         finish(page, 2)
         page.locator("#download-one:enabled").wait_for()
-        return self._seen(page, 200, thorough=language in ("en", "fa"))
+        return self._seen(page, 200, language)
 
     def _begin(self, visitor: Visitor) -> Page:
         self._look = Look()
@@ -180,24 +181,31 @@ class Visits:
         if not url.startswith((f"{self._server.url}/", "data:", "blob:")):
             self._look.foreign.append(url)
 
-    def _seen(self, page: Page, status: int, *, thorough: bool) -> Look:
+    def _seen(self, page: Page, status: int, language: str) -> Look:
         look = self._look
         about = page.evaluate(ABOUT)
         look.status, look.language, look.side = status, about["language"], about["side"]
         _weigh(look, about["loaded"])
-        # The other languages have the same elements, in the same colours.
-        if thorough:
-            # Put there by the browser itself, which a page's policy says nothing about.
-            page.evaluate(self._axe)
-            look.axe += page.evaluate(FINDINGS, [])
-            page.emulate_media(color_scheme="dark")
-            look.axe += [f"dark: {text}" for text in page.evaluate(FINDINGS, list(OF_COLOURS))]
-            page.emulate_media(color_scheme="light")
+        look.axe = self._findings(page, language)
         for width in (NARROW, WIDE):
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 look.too_wide[width] = page.evaluate(STICKING_OUT, width)
         return look
+
+    def _findings(self, page: Page, language: str) -> list[str]:
+        # The other languages have the same elements.
+        if language not in ("en", "fa"):
+            return []
+        # Put there by the browser itself, which a page's policy says nothing about.
+        page.evaluate(self._axe)
+        if language == "fa":
+            return list(page.evaluate(FINDINGS, NO_COLOURS))
+        found = list(page.evaluate(FINDINGS, {}))
+        page.emulate_media(color_scheme="dark")
+        found += [f"dark: {text}" for text in page.evaluate(FINDINGS, ONLY_COLOURS)]
+        page.emulate_media(color_scheme="light")
+        return found
 
 
 def _apart(work: Callable[[], None]) -> None:

@@ -1,17 +1,19 @@
 """From nothing to a cut-out in a real browser: signing up, the first key, command, console."""
 
+import itertools
 import shlex
 import subprocess
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, expect
 
 from outbox import mails
-from services import Service, StartServer, program
+from services import Service, program
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +22,7 @@ NARROW, WIDE = 320, 1280
 LEFT = {"en": "49 of 50", "fa": "۴۹ از ۵۰"}
 # Not this machine's own name, so that the page is no secure context.
 PLAIN = "plain.test"
+_numbers: Final = itertools.count()
 
 
 @pytest.fixture
@@ -43,13 +46,15 @@ def fits(page: Page, pictures: Path, name: str) -> None:
 
 
 def sign_up(page: Page, server: Service, site: str, language: str = "en") -> None:
-    """Sign up, follow the mail's link, and confirm."""
+    """Sign up as somebody new, follow the mail's link, and confirm."""
+    email = f"first-key{next(_numbers)}@example.com"
     page.goto(f"{site}/{language}/account/signup/")
-    page.locator("#id_email").fill("ada@example.com")
+    page.locator("#id_email").fill(email)
     page.locator("#id_password1").fill(PASSWORD)
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/confirm-email/")
-    [mail] = mails(Path(server.log).parent / "data" / "outbox")
+    outbox = Path(server.log).parent / "data" / "outbox"
+    [mail] = [mail for mail in mails(outbox) if mail.to == email]
     page.goto(site + mail.link.removeprefix(server.url))
     page.locator("main button[type=submit]").click()
     page.wait_for_url(f"**/{language}/account/")
@@ -79,9 +84,8 @@ def photo(folder: Path) -> None:
 
 @pytest.mark.parametrize("language", ["en", "fa"])
 def test_the_command_on_the_page_makes_a_cut_out_and_the_usage_moves(
-    page: Page, start_server: StartServer, complaints: list[str], tmp_path: Path, language: str
+    page: Page, server: Service, complaints: list[str], tmp_path: Path, language: str
 ) -> None:
-    server = start_server()
     sign_up(page, server, server.url, language)
     fits(page, tmp_path, f"{language}-overview")
     key = first_key(page)
@@ -108,10 +112,7 @@ def test_the_command_on_the_page_makes_a_cut_out_and_the_usage_moves(
     assert complaints == []
 
 
-def test_the_key_is_copied_by_a_button(
-    page: Page, start_server: StartServer, complaints: list[str]
-) -> None:
-    server = start_server()
+def test_the_key_is_copied_by_a_button(page: Page, server: Service, complaints: list[str]) -> None:
     sign_up(page, server, server.url)
     key = first_key(page)
     page.get_by_role("button", name="Copy the key").click()
@@ -120,10 +121,7 @@ def test_the_key_is_copied_by_a_button(
     assert complaints == []
 
 
-def test_over_plain_http_it_is_copied_all_the_same(
-    plain_browser: Browser, start_server: StartServer
-) -> None:
-    server = start_server()
+def test_over_plain_http_it_is_copied_all_the_same(plain_browser: Browser, server: Service) -> None:
     page = plain_browser.new_page()
     sign_up(page, server, server.url.replace("127.0.0.1", PLAIN))
     assert page.evaluate("window.isSecureContext") is False
@@ -134,11 +132,8 @@ def test_over_plain_http_it_is_copied_all_the_same(
     assert pasted(page) == key
 
 
-def test_where_nothing_can_be_copied_the_text_is_selected(
-    page: Page, start_server: StartServer
-) -> None:
+def test_where_nothing_can_be_copied_the_text_is_selected(page: Page, server: Service) -> None:
     page.add_init_script("delete Navigator.prototype.clipboard; document.execCommand = () => false")
-    server = start_server()
     sign_up(page, server, server.url)
     key = first_key(page)
     page.get_by_role("button", name="Copy the key").click()
@@ -147,9 +142,8 @@ def test_where_nothing_can_be_copied_the_text_is_selected(
 
 
 def test_the_console_opens_beside_the_page_and_has_the_key(
-    page: Page, start_server: StartServer, complaints: list[str]
+    page: Page, server: Service, complaints: list[str]
 ) -> None:
-    server = start_server()
     sign_up(page, server, server.url)
     key = first_key(page)
     with page.expect_popup() as opened:
@@ -163,9 +157,8 @@ def test_the_console_opens_beside_the_page_and_has_the_key(
 
 
 def test_without_javascript_the_page_shows_key_and_command_and_no_dead_button(
-    browser: Browser, start_server: StartServer
+    browser: Browser, server: Service
 ) -> None:
-    server = start_server()
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     sign_up(page, server, server.url)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from openrembg.server.manual import examples
 from openrembg.server.manual.contents import PAGES
-from services import Service, StartServer, openrembg_admin
+from services import Service, openrembg_admin
 
 pytestmark = pytest.mark.browser
 
@@ -165,12 +165,11 @@ def test_without_javascript_there_are_no_dead_buttons(browser: Browser, server: 
 
 
 def test_the_console_is_opened_with_the_key_and_sends_it(
-    page: Page, start_server: StartServer, photo_file: Path, complaints: list[str]
+    page: Page, server: Service, photo_file: Path, complaints: list[str]
 ) -> None:
-    server = start_server()
     data = {"OPENREMBG_DATA_DIR": str(Path(server.log).parent / "data")}
-    openrembg_admin(data, "create-user", "ada@example.com", "--verified")
-    key = openrembg_admin(data, "create-key", "ada@example.com").split()[-1]
+    openrembg_admin(data, "create-user", "reader@example.com", "--verified")
+    key = openrembg_admin(data, "create-key", "reader@example.com").split()[-1]
     page.goto(f"{server.url}/en/api-usage")
     enter(page, key)
     page = console_of(page, "Open the console with your key")

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+from openrembg.cli import app
 
 HEAVY = ("cv2", "openvino", "onnxruntime", "numpy", "django", "ninja", "PIL", "urllib.request")
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -30,6 +33,16 @@ def environment(folder: Path) -> dict[str, str]:
     ours = ("OPENREMBG_", "REMBG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"OPENREMBG_DATA_DIR": str(folder / "data-folder")}
+
+
+def called(*arguments: str | Path, **settings: str) -> tuple[int, str]:
+    """Run `openrembg remove` in this process, and return its exit code and what it said.
+
+    For what ends before a photo is sent anywhere: a process of its own takes half a second.
+    """
+    result = CliRunner().invoke(app, ["remove", *map(str, arguments)], env=settings)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stderr
 
 
 @contextmanager

@@ -13,13 +13,19 @@ import pytest
 from cli_photos import Run, environment, heavy_modules
 
 from databases import PostgreSQL
-from services import Service, StartServer, free_port
+from services import Service, StartServer, free_port, put_tables
 
 PASSWORD = "three blind mice run"
 
 
 def lines(text: bytes) -> list[str]:
     return text.decode().splitlines()
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> None:
+    """The tables are there already: making them takes most of a first call's time."""
+    put_tables(tmp_path / "data-folder" / "openrembg.db")
 
 
 def made(openrembg: Run, email: str = "ada@example.com", **settings: str) -> None:
@@ -42,6 +48,7 @@ def test_the_first_call_makes_the_database_and_says_nothing_but_its_own(openremb
     assert ended.stdout.count(b"\n") == 1
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_verb_loads_neither_the_model_nor_pages_nor_what_others_store_in(tmp_path: Path) -> None:
     unused = ("cv2", "openvino", "onnxruntime", "ninja", "psycopg", "redis")
     unused += ("openrembg.server.urls", "openrembg.server.billing.admin")
@@ -102,6 +109,7 @@ def test_a_file_that_is_no_database_is_one_sentence(openrembg: Run, tmp_path: Pa
     assert b"file is not a database" in ended.stderr
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_table_that_is_gone_is_one_sentence(openrembg: Run, tmp_path: Path) -> None:
     made(openrembg)
     with sqlite3.connect(tmp_path / "data-folder" / "openrembg.db") as database:
@@ -130,12 +138,14 @@ def test_without_the_servers_packages_the_remedy_is_said(tmp_path: Path) -> None
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.usefixtures("tables")
 def test_bytes_that_are_no_text_are_refused(openrembg: Run) -> None:
     for arguments in ((b"b\xff@example.com",), (b"bob@example.com", b"--password", b"\xff" * 9)):
         ended = openrembg("admin", "create-user", *arguments)
         assert (ended.returncode, len(lines(ended.stderr))) == (2, 1)
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_password_from_a_pipe_is_never_shown(openrembg: Run) -> None:
     for password, code in ((PASSWORD, 0), ("x" * 4097, 2)):
         ended = openrembg(
@@ -147,6 +157,7 @@ def test_a_password_from_a_pipe_is_never_shown(openrembg: Run) -> None:
     assert openrembg("admin", "create-user", "x@example.com", "--password", "-").returncode == 2
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_password_at_a_terminal_is_asked_for_and_not_echoed(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "openrembg", "admin", "create-user", "ada@example.com"]
@@ -171,6 +182,7 @@ def test_a_password_at_a_terminal_is_asked_for_and_not_echoed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.usefixtures("tables")
 def test_grants_at_once_add_up(
     openrembg: Run, tmp_path: Path, postgresql: Service, kind: str
 ) -> None:
@@ -203,6 +215,7 @@ def test_two_first_calls_at_once_make_one_database(openrembg: Run, tmp_path: Pat
     assert [process.wait(60) for process in started] == [0] * 4
 
 
+@pytest.mark.usefixtures("tables")
 def test_somebody_is_made_once_however_many_try(openrembg: Run, tmp_path: Path) -> None:
     made(openrembg, "first@example.com")
     command = [sys.executable, "-m", "openrembg", "admin", "create-user", "ada@example.com"]
@@ -215,6 +228,7 @@ def test_somebody_is_made_once_however_many_try(openrembg: Run, tmp_path: Path) 
     assert sum(b"openrembg: ada@example.com has an account already." in text for text in said) == 4
 
 
+@pytest.mark.usefixtures("tables")
 def test_verify_ledger_finds_what_somebody_wrote_into_the_database(
     openrembg: Run, tmp_path: Path
 ) -> None:
@@ -232,6 +246,7 @@ def test_verify_ledger_finds_what_somebody_wrote_into_the_database(
     assert lines(ended.stderr) == ["openrembg: 1 of 1 accounts do not match their ledger."]
 
 
+@pytest.mark.usefixtures("tables")
 def test_redis_is_written_anew_after_it_was_flushed(openrembg: Run, redis: Service) -> None:
     settings = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
     made(openrembg, **settings)
@@ -244,6 +259,7 @@ def test_redis_is_written_anew_after_it_was_flushed(openrembg: Run, redis: Servi
     assert _redis(redis, "GET", "user:1:credits") == "60"
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_redis_that_is_away_is_one_sentence(openrembg: Run) -> None:
     ended = openrembg("admin", "rebuild-redis", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     assert ended.returncode == 1

@@ -13,24 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli_photos import Run, draw_photo, environment, running
+from cli_photos import Run, called, draw_photo, environment, running
 from PIL import Image
-from typer.testing import CliRunner
-
-from openrembg.cli import app
 
 DEADLINE_S = 60
 
 
 def results(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-
-
-def call(*arguments: str | Path) -> tuple[int, str]:
-    """Run the verb in this process; return its exit code and what it said."""
-    result = CliRunner().invoke(app, ["remove", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.exit_code, result.stderr
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -56,7 +46,7 @@ def test_every_option_of_the_api_reaches_the_result(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     out = tmp_path / "out.png"
     size = ("--w", "90", "--h", "40", "--exact-resize")
-    assert call(photo, "-o", out, *size, "--bg-color", "#0f0", "--angle", "-90")[0] == 0
+    assert called(photo, "-o", out, *size, "--bg-color", "#0f0", "--angle", "-90")[0] == 0
     with Image.open(out) as image:
         assert (image.format, image.size) == ("PNG", (90, 40))
         assert image.convert("RGB").getpixel((1, 1)) == (0, 255, 0)
@@ -64,7 +54,7 @@ def test_every_option_of_the_api_reaches_the_result(tmp_path: Path) -> None:
 
 def test_a_mask_is_grey_and_has_a_name_of_its_own(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    assert call(photo, "--mask", "--format", "PNG") == (
+    assert called(photo, "--mask", "--format", "PNG") == (
         0,
         f"{photo} -> {tmp_path}/photo.mask.png\n",
     )
@@ -75,7 +65,7 @@ def test_a_mask_is_grey_and_has_a_name_of_its_own(tmp_path: Path) -> None:
 def test_no_expand_keeps_the_canvas(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     for flag, size in (("--expand", (120, 160)), ("--no-expand", (160, 120))):
-        call(photo, "-o", tmp_path / "out.png", "--angle", "90", flag, "--overwrite")
+        called(photo, "-o", tmp_path / "out.png", "--angle", "90", flag, "--overwrite")
         with Image.open(tmp_path / "out.png") as image:
             assert image.size == size
 
@@ -93,7 +83,7 @@ def test_the_format_is_asked_for_or_follows_the_outputs_name(
     name: str, arguments: list[str], kind: str, tmp_path: Path
 ) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    assert call(photo, "-o", tmp_path / name, *arguments)[0] == 0
+    assert called(photo, "-o", tmp_path / name, *arguments)[0] == 0
     with Image.open(tmp_path / name) as image:
         assert image.format == kind
 
@@ -101,7 +91,7 @@ def test_the_format_is_asked_for_or_follows_the_outputs_name(
 def test_wrong_options_are_said_in_the_contracts_words_and_end_with_2(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     options = ("--w", "15000", "--angle", "500", "--bg-color", "#12345", "--format", "gif")
-    code, said = call(photo, *options)
+    code, said = called(photo, *options)
     assert code == 2
     assert said.splitlines() == [
         "openrembg: 'w' must be at most 10000, got: 15000",
@@ -115,7 +105,7 @@ def test_wrong_options_are_said_in_the_contracts_words_and_end_with_2(tmp_path: 
 
 def test_an_output_extension_that_is_no_format_ends_with_2(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    code, said = call(photo, "-o", tmp_path / "out.gif")
+    code, said = called(photo, "-o", tmp_path / "out.gif")
     assert (code, "Invalid format 'gif'" in said) == (2, True)
 
 
@@ -145,12 +135,12 @@ def test_a_folder_is_mirrored_and_a_bad_photo_does_not_end_the_run(
 def test_the_second_run_over_a_folder_skips_what_is_there(tmp_path: Path) -> None:
     draw_photo(tmp_path / "a.jpg")
     draw_photo(tmp_path / "b.jpg")
-    assert call(tmp_path) == (0, "2 cut out.\n")
+    assert called(tmp_path) == (0, "2 cut out.\n")
     before = (tmp_path / "a.cutout.webp").stat().st_mtime_ns
-    code, said = call(tmp_path)
+    code, said = called(tmp_path)
     assert (code, said) == (0, "0 cut out, 2 skipped, there already (--overwrite replaces them).\n")
     assert (tmp_path / "a.cutout.webp").stat().st_mtime_ns == before
-    assert call(tmp_path, "--overwrite") == (0, "2 cut out.\n")
+    assert called(tmp_path, "--overwrite") == (0, "2 cut out.\n")
     assert (tmp_path / "a.cutout.webp").stat().st_mtime_ns > before
     assert results(tmp_path) == ["a.cutout.webp", "a.jpg", "b.cutout.webp", "b.jpg"]
 
@@ -167,7 +157,7 @@ def test_a_source_is_never_overwritten(kind: str, tmp_path: Path) -> None:
         "symlink": tmp_path / "soft.webp",
         "hard link": tmp_path / "hard.webp",
     }[kind]
-    code, said = call(photo, "-o", output, "--overwrite")
+    code, said = called(photo, "-o", output, "--overwrite")
     assert (code, "a photo is never overwritten" in said) == (2, True)
     assert photo.read_bytes() == before
     assert (tmp_path / "soft.webp").is_symlink()
@@ -192,7 +182,7 @@ def test_a_file_where_a_folder_must_go_is_a_failure(tmp_path: Path) -> None:
     draw_photo(tmp_path / "in" / "sub" / "photo.jpg")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "sub").write_bytes(b"mine")
-    code, said = call(tmp_path / "in", "-o", tmp_path / "out")
+    code, said = called(tmp_path / "in", "-o", tmp_path / "out")
     assert (code, "sub is a file, and no folder" in said) == (1, True)
     assert (tmp_path / "out" / "sub").read_bytes() == b"mine"
 
@@ -200,7 +190,7 @@ def test_a_file_where_a_folder_must_go_is_a_failure(tmp_path: Path) -> None:
 def test_an_output_file_that_exists_stays_without_overwrite(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     (tmp_path / "out.png").write_bytes(b"mine")
-    code, said = call(photo, "-o", tmp_path / "out.png")
+    code, said = called(photo, "-o", tmp_path / "out.png")
     assert (code, "is there already" in said) == (1, True)
     assert (tmp_path / "out.png").read_bytes() == b"mine"
 
@@ -208,21 +198,21 @@ def test_an_output_file_that_exists_stays_without_overwrite(tmp_path: Path) -> N
 def test_several_photos_cannot_go_into_one_file(tmp_path: Path) -> None:
     one, two = draw_photo(tmp_path / "one.jpg"), draw_photo(tmp_path / "two.jpg")
     (tmp_path / "out.png").write_bytes(b"mine")
-    code, said = call(one, two, "-o", tmp_path / "out.png")
+    code, said = called(one, two, "-o", tmp_path / "out.png")
     assert (code, "is a file" in said) == (2, True)
 
 
 def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
     os.mkfifo(tmp_path / "pipe.png")
-    code, said = call(photo, "-o", tmp_path / "pipe.png", "--overwrite")
+    code, said = called(photo, "-o", tmp_path / "pipe.png", "--overwrite")
     assert (code, "not a regular file" in said) == (2, True)
     assert (tmp_path / "pipe.png").is_fifo()
 
 
 def test_a_single_bad_photo_is_one_sentence_and_1(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    code, said = call(tmp_path / "bad.jpg")
+    code, said = called(tmp_path / "bad.jpg")
     assert code == 1
     assert said.count("invalid file signature") == 1
     assert results(tmp_path) == ["bad.jpg"]
@@ -230,7 +220,7 @@ def test_a_single_bad_photo_is_one_sentence_and_1(tmp_path: Path) -> None:
 
 def test_missing_names_are_reported_and_the_others_still_done(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    code, said = call(photo, tmp_path / "gone.jpg", tmp_path / "x*.png")
+    code, said = called(photo, tmp_path / "gone.jpg", tmp_path / "x*.png")
     assert code == 1
     assert "gone.jpg: There is no such file" in said
     assert "No photo matches this pattern" in said
@@ -238,33 +228,35 @@ def test_missing_names_are_reported_and_the_others_still_done(tmp_path: Path) ->
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path: Path) -> None:
-    code, said = call(tmp_path)
+    code, said = called(tmp_path)
     assert (code, "There are no photos here" in said) == (1, True)
 
 
 def test_a_photo_without_a_subject_is_mentioned(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
-    code, said = call(tmp_path / "white.png")
+    code, said = called(tmp_path / "white.png")
     assert (code, "no subject was found" in said) == (0, True)
 
 
 def test_of_many_photos_without_a_subject_only_the_first_are_named(tmp_path: Path) -> None:
     for number in range(23):
         Image.new("RGB", (30, 20), "grey").save(tmp_path / f"{number}.png")
-    code, said = call(tmp_path)
+    code, said = called(tmp_path)
     assert (code, said.count(".png: No subject was found.")) == (0, 20)
     assert said.endswith("No subject was found in 3 more.\n")
 
 
 def test_quiet_says_only_what_failed(tmp_path: Path) -> None:
     draw_photo(tmp_path / "a.jpg")
-    assert call(tmp_path, "--quiet") == (0, "")
+    assert called(tmp_path, "--quiet") == (0, "")
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    code, said = call(tmp_path, "--quiet")
+    code, said = called(tmp_path, "--quiet")
     assert (code, said.startswith("failed: "), said.count("\n")) == (1, True, 1)
 
 
-def test_strange_names_print_on_one_safe_line(openrembg: Run, tmp_path: Path) -> None:
+def test_strange_names_print_on_one_safe_line(
+    openrembg: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draw_photo(tmp_path / "photo.png")
     strange = (b"[red]new\nline'\"\x1b[31m.png", b"\xff\xfe.png", "[bold]ü\u202e.png".encode())
     for name in strange:
@@ -272,14 +264,13 @@ def test_strange_names_print_on_one_safe_line(openrembg: Run, tmp_path: Path) ->
     ended = openrembg("remove", *strange)
     assert (ended.returncode, ended.stderr) == (0, b"3 cut out.\n")
     (tmp_path / "photo.png").unlink()
+    ended = openrembg("remove", strange[1], "--overwrite")
+    assert ended.stderr == b"\\xff\\xfe.png -> \\xff\\xfe.cutout.webp\n"
+    monkeypatch.chdir(tmp_path)
     for name in strange:
-        ended = openrembg("remove", name, "--overwrite")
-        assert ended.stderr.count(b"\n") == 1
-        assert b"\x1b" not in ended.stderr
-    assert (
-        b"\\xff\\xfe.png -> \\xff\\xfe.cutout.webp"
-        in openrembg("remove", b"\xff\xfe.png", "--overwrite").stderr
-    )
+        _, said = called(os.fsdecode(name), "--overwrite")
+        assert said.count("\n") == 1
+        assert "\x1b" not in said
     assert len(results(tmp_path)) == 6
 
 
@@ -457,12 +448,12 @@ def test_a_watched_photo_that_failed_half_copied_may_go_well_later(tmp_path: Pat
 
 def test_only_folders_can_be_watched(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    assert call(photo, "--watch") == (2, "openrembg: --watch takes folders only.\n")
+    assert called(photo, "--watch") == (2, "openrembg: --watch takes folders only.\n")
 
 
 def test_an_unknown_model_is_answered_with_those_there_are(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    code, said = call(photo, "--model", "../../etc/passwd")
+    code, said = called(photo, "--model", "../../etc/passwd")
     assert code == 1
     assert "Installed: openrembg-v" in said
 
@@ -478,13 +469,13 @@ def test_a_model_of_the_operators_own_is_used(tmp_path: Path) -> None:
     (models / "mine.json").write_text(text)
     assert read_card(models / "mine.json").name == "mine"
     photo = draw_photo(tmp_path / "photo.jpg")
-    assert call(photo, "--model", "mine", "--models-dir", models)[0] == 0
+    assert called(photo, "--model", "mine", "--models-dir", models)[0] == 0
     (models / "mine.onnx").write_bytes(b"rot")
-    code, said = call(photo, "--model", "mine", "--models-dir", models, "--overwrite")
+    code, said = called(photo, "--model", "mine", "--models-dir", models, "--overwrite")
     assert (code, "do not have the checksum" in said) == (1, True)
 
 
 def test_a_provider_that_is_not_there_is_an_error_and_not_a_fallback(tmp_path: Path) -> None:
     photo = draw_photo(tmp_path / "photo.jpg")
-    code, said = call(photo, "--provider", "cuda")
+    code, said = called(photo, "--provider", "cuda")
     assert (code, "openrembg: " in said, results(tmp_path)) == (1, True, ["photo.jpg"])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_photos import Run, draw_photo, environment
+from cli_photos import Run, called, draw_photo, environment
 from PIL import Image
 from server_accounts import key_with
 
@@ -181,36 +181,34 @@ def test_a_pipe_with_a_name_is_a_photo(server: Service, tmp_path: Path) -> None:
     ],
 )
 def test_options_that_do_not_go_together_end_with_2(
-    arguments: list[str], sentence: str, openrembg: Run, tmp_path: Path
+    arguments: list[str], sentence: str, tmp_path: Path
 ) -> None:
-    draw_photo(tmp_path / "photo.jpg")
-    ended = openrembg("remove", "photo.jpg", *arguments)
-    assert (ended.returncode, ended.stderr.decode()) == (2, f"openrembg: {sentence}\n")
+    photo = draw_photo(tmp_path / "photo.jpg")
+    assert called(photo, *arguments) == (2, f"openrembg: {sentence}\n")
     assert results(tmp_path) == ["photo.jpg"]
 
 
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:8000", "ftp://x", "http://", "http://[::1", "http://x/?a=b", "\x1b"]
 )
-def test_an_address_that_is_none_is_one_sentence_and_2(
-    address: str, openrembg: Run, tmp_path: Path
-) -> None:
-    draw_photo(tmp_path / "photo.jpg")
-    for target in ("out.webp", "-"):
-        ended = openrembg("remove", "photo.jpg", "-o", target, "--server", address)
-        assert (ended.returncode, ended.stdout) == (2, b"")
-        assert ended.stderr.startswith(b"openrembg: ")
-        assert ended.stderr.count(b"\n") == 1
-        assert b"\x1b" not in ended.stderr
+def test_an_address_that_is_none_is_one_sentence_and_2(address: str, tmp_path: Path) -> None:
+    photo = draw_photo(tmp_path / "photo.jpg")
+    for target in (tmp_path / "out.webp", "-"):
+        code, said = called(photo, "-o", target, "--server", address)
+        assert code == 2
+        assert said.startswith("openrembg: ")
+        assert said.count("\n") == 1
+        assert "\x1b" not in said
+    assert results(tmp_path) == ["photo.jpg"]
 
 
-def test_a_key_that_cannot_be_sent_is_not_repeated(openrembg: Run, tmp_path: Path) -> None:
-    draw_photo(tmp_path / "photo.jpg")
+def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path) -> None:
+    photo = draw_photo(tmp_path / "photo.jpg")
     key = "secret key\r\nx: y"
-    ended = openrembg("remove", "photo.jpg", "--server", "http://x", REMBG_API_KEY=key)
-    assert ended.returncode == 2
-    assert b"API key" in ended.stderr
-    assert b"secret" not in ended.stderr
+    code, said = called(photo, "--server", "http://x", REMBG_API_KEY=key)
+    assert code == 2
+    assert "API key" in said
+    assert "secret" not in said
 
 
 def test_photos_leave_this_machine_only_when_that_is_said(openrembg: Run, tmp_path: Path) -> None:

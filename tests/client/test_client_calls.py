@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import HEIGHT, WIDTH, empty_picture, opened, picture
 
 import openrembg
 from odd_server import WEBP, answers, odd_server
 from openrembg.client import Box, Client, Cutout, InputError, Options
+from pictures import HEIGHT, WIDTH, empty_picture, opened, picture
 from services import Service
 
 

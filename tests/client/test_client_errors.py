@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from pictures import picture
 
 import openrembg.client
 from odd_server import WEBP, OddServer, answers, odd_server, read_head
@@ -29,6 +28,7 @@ from openrembg.client import (
 )
 from openrembg.matting.errors import FieldError
 from openrembg.server import errors as server_errors
+from pictures import picture
 from services import Service
 
 

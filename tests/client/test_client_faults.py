@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import picture
 
 from odd_server import (
     WEBP,
@@ -40,6 +39,7 @@ from openrembg.client import (
     TooFast,
     UnexpectedAnswer,
 )
+from pictures import picture
 from services import HOST, Service, free_port
 
 LARGE = b"BM" + bytes((50 << 20) - 2)

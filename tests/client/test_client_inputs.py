@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import picture
 from PIL import Image, ImageCms
 
 from odd_server import WEBP, OddServer, answers, dies_after, odd_server
 from openrembg.client import AsyncClient, Client, InputError, TimedOut
+from pictures import picture
 from services import Service
 
 MIB = 1 << 20

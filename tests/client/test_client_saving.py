@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import opened, picture
 
 from odd_server import WEBP, answers, dies_after, odd_server
 from openrembg.client import InputError, NotSaved, Options, RembgError, SavedCutout
+from pictures import opened, picture
 from services import Service
 
 

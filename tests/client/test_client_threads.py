@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import picture
 
 from odd_server import answers, drips, odd_server, stays_silent
 from openrembg.client import AsyncClient, Client, ConnectionFailed, Options, Progress
+from pictures import picture
 from services import Service
 
 LARGE = bytes(50 << 20)

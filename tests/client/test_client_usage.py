@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import picture
 from stripe_house import stripe_house, tell
 
 from fakes.stripe_events import Stripe
@@ -18,6 +17,7 @@ from openrembg.client import (
     InvalidRequest,
     Usage,
 )
+from pictures import picture
 from services import Service
 
 

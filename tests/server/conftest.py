@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.test.client import ClientHandler
 from django.utils import translation
 from pytest_django.fixtures import Settings as DjangoSettings
 
@@ -17,6 +18,14 @@ from openrembg.server.service import Service, build, install
 from openrembg.server.settings import Settings
 
 Furnish = Callable[..., Service]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_chain_of_middleware() -> None:
+    """Build once what answers all clients: each would read every static file's name from disk."""
+    shared = ClientHandler()
+    shared.load_middleware()
+    ClientHandler._middleware_chain = staticmethod(shared._middleware_chain)
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +49,8 @@ def furnish(settings: DjangoSettings, tmp_path: Path) -> Iterator[Furnish]:
     translation.activate("en")
     yield set_up
     install(None)
+    # Nor may the command line's tests, in the same process, speak the last page's language.
+    translation.activate("en")
 
 
 @pytest.fixture

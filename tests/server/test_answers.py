@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
+from psycopg.errors import ReadOnlySqlTransaction
 from pytest_django.fixtures import Settings as DjangoSettings
 from rmbg_client import error_of, send
 
@@ -112,8 +113,21 @@ def test_a_crash_outside_the_api_has_the_shape_too() -> None:
     assert b"secret" not in response.content
 
 
+def read_only() -> InternalError:
+    """What Django raises when PostgreSQL takes no changes."""
+    error = InternalError("secret")
+    error.__cause__ = ReadOnlySqlTransaction()
+    return error
+
+
 @pytest.mark.parametrize(
-    ("error", "status"), [(ZeroDivisionError("secret"), 500), (OperationalError("secret"), 503)]
+    ("error", "status"),
+    [
+        (ZeroDivisionError("secret"), 500),
+        (InternalError("secret"), 500),
+        (OperationalError("secret"), 503),
+        (read_only(), 503),
+    ],
 )
 def test_a_person_gets_a_page_when_something_failed(error: Exception, status: int) -> None:
     response = crash("/en/account/", error)

@@ -9,7 +9,11 @@ from django.test import Client
 from openrembg.server.observability.logs import NoPaths
 from people import person
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [
+    pytest.mark.usefixtures("database"),
+    # Cookies and methods are the same on every database.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 API = (
     "/rmbg",

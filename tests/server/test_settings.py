@@ -59,6 +59,8 @@ def test_values_are_read_with_their_types() -> None:
         ("OPENREMBG_PORT", "65536"),
         ("OPENREMBG_PORT", "８０"),
         ("OPENREMBG_WORKERS", "0"),
+        ("OPENREMBG_PROCESSES", "0"),
+        ("OPENREMBG_PROCESSES", "65"),
         ("OPENREMBG_QUEUE", "-1"),
         ("OPENREMBG_PIXEL_BUDGET", "64.5"),
         ("OPENREMBG_ANONYMOUS_PER_MINUTE", "-2"),
@@ -252,6 +254,8 @@ def test_a_sender_that_is_none_is_refused(text: str) -> None:
         ({"DATABASE_URL": "postgres://db/x", "REDIS_URL": "redis://r"}, "redis"),
         ({"REDIS_URL": "redis://r", "OPENREMBG_LIMITS": "memory"}, "memory"),
         ({"OPENREMBG_LIMITS": "database"}, "database"),
+        ({"OPENREMBG_PROCESSES": "2"}, "database"),
+        ({"OPENREMBG_PROCESSES": "2", "REDIS_URL": "redis://r"}, "redis"),
     ],
 )
 def test_limits_are_counted_where_all_servers_see_them(environ: dict[str, str], store: str) -> None:
@@ -260,6 +264,12 @@ def test_limits_are_counted_where_all_servers_see_them(environ: dict[str, str], 
 
 def test_limits_in_a_redis_need_one() -> None:
     assert "REDIS_URL" in refused(OPENREMBG_LIMITS="redis")
+
+
+def test_limits_in_memory_are_refused_for_several_processes() -> None:
+    assert "OPENREMBG_PROCESSES must be 1" in refused(
+        OPENREMBG_LIMITS="memory", OPENREMBG_PROCESSES="2"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
 from openrembg.server.quota import spending
 from openrembg.server.quota.database_storage import DatabaseStorage
-from openrembg.server.quota.models import Balance, RateCount, Reservation
+from openrembg.server.quota.models import Balance, RateCount, Reservation, Window
 from openrembg.server.quota.verify import mismatches
 from openrembg.server.quota.windows import Period, unix
 from people import paying, person
@@ -67,6 +67,38 @@ def test_it_runs_until_it_is_stopped() -> None:
     spending.reserve(ada.by_key, timezone.now(), dt.timedelta(0))
     time.sleep(0.2)
     assert Reservation.objects.count() == 1
+
+
+def test_what_cannot_be_given_back_holds_up_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    ada, bob = person(), person("bob@example.com")
+    for one in (ada, bob):
+        spending.reserve(one.by_key, timezone.now(), dt.timedelta(0))
+    Window.objects.filter(user=ada.user).update(held=0)
+    DatabaseStorage().incr("old", 0)
+    for _ in range(2):
+        upkeep.tidy(timezone.now())
+    assert [row.user for row in Reservation.objects.all()] == [ada.user]
+    assert not RateCount.objects.exists()
+    complaints = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [one.message for one in complaints] == ["A credit cannot be given back"]
+
+
+def test_a_step_that_fails_is_told_of_once_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(now: dt.datetime) -> int:
+        raise ValueError(now)
+
+    monkeypatch.setattr(upkeep, "_failing", set())
+    monkeypatch.setattr(upkeep, "release_overdue", broken)
+    monkeypatch.setattr(upkeep, "note_warnings", broken)
+    stop = upkeep.start(every_s=0.02)
+    for _ in range(2):
+        DatabaseStorage().incr("old", 0)
+        wait_until(lambda: not RateCount.objects.exists())
+    stop()
+    assert [record.message for record in caplog.records] == ["Upkeep failed"] * 2
+    assert all(record.exc_info for record in caplog.records)
 
 
 def test_expired_sessions_are_forgotten_now_and_then() -> None:

@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 
-from pictures import picture
 from PIL import Image
+
+from pictures import picture
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MIB = 1024 * 1024

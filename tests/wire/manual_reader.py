@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pictures import picture
-
 from openrembg.server.manual import examples
+from pictures import picture
 from services import Service, clean_environment, openrembg_admin, program
 
 NODE_MODULES: Final = Path(__file__).parent / "node" / "node_modules"

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pictures import HEIGHT, WIDTH, opened, picture
 
+from pictures import HEIGHT, WIDTH, opened, picture
 from services import Service, program
 
 pytestmark = pytest.mark.wire

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import hostile
 import pytest
+
 from forms import Answer, field, photo, post
 from pictures import picture
-
 from services import Service
 
 pytestmark = pytest.mark.wire

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+
 from forms import Answer, Part, field, photo, post
 from pictures import empty_picture, picture
-
 from services import Service, StartServer, openrembg_server
 
 pytestmark = pytest.mark.wire

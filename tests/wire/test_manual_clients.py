@@ -15,9 +15,9 @@ from manual_reader import (
     Reader,
     programs,
 )
-from pictures import opened
 
 from openrembg.server.manual.examples import sources
+from pictures import opened
 from services import clean_environment, program
 
 pytestmark = pytest.mark.wire

@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 from flaky_line import BROKEN, FlakyLine, flaky_line
-from forms import Answer, send
 from manual_reader import (
     EXAMPLE_S,
     HEIGHT,
@@ -23,8 +22,9 @@ from manual_reader import (
     furnished,
     key_on,
 )
-from pictures import opened, picture
 
+from forms import Answer, send
+from pictures import opened, picture
 from services import (
     HOST,
     StartServer,
@@ -247,7 +247,12 @@ def test_a_full_server_is_asked_again_after_a_while(
             f"POST /rmbg HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: multipart/form-data; "
             f"boundary=b\r\nContent-Length: {64 * MIB}\r\n\r\n".encode()
         )
+        hog.sendall(bytes(64 * MIB - 1))
         readers = {name: Reader(server, key, furnished(tmp_path / name)) for name in RETRYING}
+        for reader in readers.values():
+            # What needs no room in the spool would not be refused: a form of 64 KiB or less.
+            with (reader.folder / PHOTO_NAME).open("ab") as file:
+                file.write(bytes(MIB))
         running = {name: reader.begins(name) for name, reader in readers.items()}
         until = time.monotonic() + EXAMPLE_S
         while server.text().count('"status": 503') < len(RETRYING):

@@ -20,10 +20,10 @@ from manual_reader import (
     data_of,
     programs,
 )
-from pictures import opened
 
 from openrembg.server.manual import examples
 from openrembg.server.settings import kept_secret_key
+from pictures import opened
 from services import (
     HOST,
     Service,

@@ -1,10 +1,10 @@
 """Every documented message, byte for byte, through real HTTP."""
 
 import pytest
-from forms import Part, field, flat, photo, post, send, several
 from hostile import png_header
-from pictures import picture
 
+from forms import Part, field, flat, photo, post, send, several
+from pictures import picture
 from services import Service
 
 pytestmark = pytest.mark.wire

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import HEIGHT, WIDTH, opened, picture
 
+from pictures import HEIGHT, WIDTH, opened, picture
 from services import Service, program
 
 pytestmark = pytest.mark.wire

@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from pictures import opened, picture
 
 from openrembg.matting.runtime import finish, load_matter, prepare
 from openrembg.matting.weights import Weights, find_weights
+from pictures import opened, picture
 from services import program
 
 Floats = NDArray[np.float32]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forms import send
 from manual_reader import key_on
 from node_client_calls import call_node, run_script
-from pictures import opened, picture
 
+from forms import send
 from odd_server import (
     Behaviour,
     OddServer,
@@ -23,6 +22,7 @@ from odd_server import (
     read_request,
     stays_silent,
 )
+from pictures import opened, picture
 from services import NO_LIMITS, Service, openrembg_server
 
 pytestmark = pytest.mark.wire

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from forms import photo, post
 from node_client_calls import WEBP, call_node
-from pictures import picture
 
+from forms import photo, post
 from odd_server import answers, dies_after, odd_server
+from pictures import picture
 from services import HOST, Service
 
 pytestmark = pytest.mark.wire

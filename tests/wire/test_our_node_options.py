@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from node_client_calls import WEBP, call_node
-from pictures import HEIGHT, WIDTH, empty_picture, opened, picture
 
 from odd_server import answers, drips, odd_server
+from pictures import HEIGHT, WIDTH, empty_picture, opened, picture
 from services import Service
 
 pytestmark = pytest.mark.wire

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from node_client_calls import CALL_S, CLIENT, PACKAGE
-from pictures import picture
 
+from pictures import picture
 from services import Service, clean_environment, program
 
 pytestmark = pytest.mark.wire

@@ -4,8 +4,8 @@ import io
 
 import pytest
 import requests
-from pictures import HEIGHT, WIDTH, opened, picture
 
+from pictures import HEIGHT, WIDTH, opened, picture
 from services import Service
 
 pytestmark = pytest.mark.wire

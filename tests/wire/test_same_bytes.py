@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from forms import field, photo, post
-from pictures import picture
 
+from forms import field, photo, post
 from openrembg import Options, remove_background
 from openrembg.client import Client
+from pictures import picture
 from services import Service, clean_environment, program
 
 pytestmark = pytest.mark.wire

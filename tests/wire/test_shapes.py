@@ -3,9 +3,9 @@
 import re
 
 import pytest
+
 from forms import FORM, Part, field, form, photo, post, send
 from pictures import HEIGHT, WIDTH, empty_picture, opened, picture
-
 from services import Service
 
 pytestmark = pytest.mark.wire

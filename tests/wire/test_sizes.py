@@ -4,9 +4,9 @@ import http.client
 from collections.abc import Iterator
 
 import pytest
+
 from forms import FORM, Answer, field, flat, form, photo, post, send, send_head
 from pictures import picture
-
 from services import HOST, Service, StartServer
 
 pytestmark = pytest.mark.wire
@@ -103,13 +103,11 @@ def test_a_body_over_the_cap_elsewhere_is_413_in_the_shape(server: Service) -> N
 
 def test_a_full_spool_is_503_at_the_headers(start_server: StartServer) -> None:
     server = start_server(OPENREMBG_SPOOL_MB="64")
-    body = form(photo(picture("BMP")))
     holding = http.client.HTTPConnection(HOST, server.port, timeout=60)
-    # A declared length reserves its room at once, before the bytes have come.
     holding.putrequest("POST", "/rmbg")
     holding.putheader("Content-Type", FORM)
-    holding.putheader("Content-Length", str(63 * MIB))
-    holding.endheaders(body[:1000])
+    holding.putheader("Content-Length", str(CAP))
+    holding.endheaders(bytes(CAP - 1))
     try:
         answer = _until_refused(server)
         assert answer.headers["Retry-After"].isdigit()
@@ -120,7 +118,7 @@ def test_a_full_spool_is_503_at_the_headers(start_server: StartServer) -> None:
 
 
 def _until_refused(server: Service) -> Answer:
-    # The server may see the second connection before it has read the first one's headers.
+    # The server may see the second connection before it has read all of the first one's body.
     for _ in range(50):
         answer = post(server, photo(picture("BMP") + bytes(2 * MIB), "photo.bmp"))
         if answer.status == 503:

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 import requests
-from crowd import ask_at_once
-from forms import form, photo
-from pictures import picture
 from stripe import StripeClient
 from stripe_house import (
     SECRET,
@@ -24,7 +21,10 @@ from stripe_house import (
     window,
 )
 
+from crowd import ask_at_once
 from fakes.stripe_events import OLD, Stripe
+from forms import form, photo
+from pictures import picture
 from services import Service
 
 pytestmark = pytest.mark.wire

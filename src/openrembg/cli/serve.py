@@ -18,6 +18,12 @@ def serve(
         int | None,
         typer.Option("--port", min=1, max=65535, help="Port to listen on [OPENREMBG_PORT]."),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes", min=1, max=64, help="Processes that answer [OPENREMBG_PROCESSES]."
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="Model to serve [OPENREMBG_MODEL].")
     ] = None,
@@ -34,6 +40,7 @@ def serve(
     overrides = {
         "OPENREMBG_HOST": host,
         "OPENREMBG_PORT": port,
+        "OPENREMBG_PROCESSES": processes,
         "OPENREMBG_MODEL": model,
         "OPENREMBG_MODELS_DIR": models_dir,
         "OPENREMBG_DATA_DIR": data_dir,

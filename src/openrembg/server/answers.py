@@ -10,7 +10,6 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -29,7 +28,7 @@ from openrembg.matting.errors import (
     InvalidOptions,
     ModelError,
 )
-from openrembg.server import errors
+from openrembg.server import database, errors
 from openrembg.server.cors import is_api
 from openrembg.server.observability.requests import request_id
 from openrembg.server.quota.headers import PATHS as RMBG_PATHS
@@ -51,8 +50,8 @@ def public(error: Exception) -> errors.PublicError:
         return errors.Internal(str(error))
     if isinstance(error, ModelError):
         return errors.NotReady(str(error))
-    if isinstance(error, OperationalError | InterfaceError):
-        return errors.DatabaseAway(type(error).__name__)
+    if database.is_trouble(error):
+        return errors.DatabaseAway(database.reason(error))
     if isinstance(error, Http404):
         return errors.NotFound()
     if isinstance(error, RequestDataTooBig):
@@ -65,6 +64,8 @@ def public(error: Exception) -> errors.PublicError:
 def error_answer(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the JSON answer for an error; our own faults go to the log with their traceback."""
     told = public(error)
+    if isinstance(told, errors.DatabaseAway):
+        database.note_trouble()
     if isinstance(told, errors.Internal):
         logger.error("A request failed", exc_info=error)
     elif told.status >= 500:
@@ -131,6 +132,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exc_info()[1]
     told = public(error) if isinstance(error, Exception) else errors.Internal()
+    if isinstance(told, errors.DatabaseAway):
+        database.note_trouble()
     headers = {**told.headers, "X-Credits-Charged": "0", "Cache-Control": "no-store"}
     if not is_api(request.path):
         page = render_to_string("openrembg/failed.html")

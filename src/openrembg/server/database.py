@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import Final
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connections,
+)
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 
@@ -19,8 +27,18 @@ from openrembg.server.settings import Settings
 # Any number will do, as long as all servers take the same.
 _LOCK: Final = 0x6F72656D6267
 CONNECT_TIMEOUT_S: Final = 5
+# They read and write a page of the database itself, and change nothing that anybody looks at.
+_READ: Final = "SELECT id FROM django_migrations LIMIT 1"
+_WRITE: Final = {
+    "postgresql": "UPDATE django_migrations SET app = app WHERE id IN (SELECT min(id) FROM "
+    "django_migrations)",
+    # SQLite leaves out a change that is none.
+    "sqlite": "PRAGMA user_version = 1",
+}
 
 logger = logging.getLogger("openrembg.database")
+
+_went_wrong: Final = threading.Event()
 
 
 def prepare() -> None:
@@ -41,14 +59,47 @@ def prepare() -> None:
         raise _unusable(error) from error
 
 
-def answers() -> bool:
-    """Return whether the database answers."""
-    try:
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Error:
-        return False
-    return True
+def limit_waits() -> None:
+    """Let no request wait for PostgreSQL for ever: for servers, once the tables are made."""
+    chosen: Settings = settings.OPENREMBG
+    if chosen.has_postgresql:
+        # Not before: it loads what SQLite does without.
+        from openrembg.server.postgresql import patience
+
+        patience.limit_waits()
+        connections[DEFAULT_DB_ALIAS].close()
+        connections[DEFAULT_DB_ALIAS].close_pool()  # type: ignore[attr-defined]
+
+
+def trouble() -> str:
+    """Return in one sentence why the database is of no use now, or nothing.
+
+    Whether rows can be written is looked at only after something went wrong, until they can.
+    """
+    if not _runs(_READ):
+        return "The database does not answer."
+    if _went_wrong.is_set() and not _runs(_WRITE[connections[DEFAULT_DB_ALIAS].vendor]):
+        return "The database cannot be written to."
+    _went_wrong.clear()
+    return ""
+
+
+def note_trouble() -> None:
+    """Let `trouble` look closely: something could not be done because of the database."""
+    _went_wrong.set()
+
+
+def is_trouble(error: Exception) -> bool:
+    """Return whether an error is the database's trouble, not a mistake of ours."""
+    if isinstance(error, InternalError):
+        # It can only be read now, or something inside it is broken.
+        return str(getattr(error.__cause__, "sqlstate", "")).startswith(("25006", "XX"))
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of what a driver says, for the log."""
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def give_back_connection() -> None:
@@ -103,6 +154,14 @@ def _alone(chosen: Settings) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
+def _runs(statement: str) -> bool:
+    try:
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(statement)
+    except Error:
+        return False
+    return True
+
+
 def _unusable(error: Exception) -> DatabaseUnusable:
-    why = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-    return DatabaseUnusable(f"The database cannot be used: {why}.")
+    return DatabaseUnusable(f"The database cannot be used: {reason(error)}.")

@@ -32,10 +32,10 @@ def health(request: HttpRequest) -> Health:  # noqa: ARG001 (django-ninja gives 
 
 
 def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 (see above)
-    """Answer 200 once the model is loaded and warm and the database answers, else 503 and why."""
+    """Answer 200 once the model is warm and the database can be used, else 503 and why."""
     state = service().backend.state()
-    if state.status == "ready" and not database.answers():
-        state = replace(state, status="failed", reason="The database does not answer.")
+    if state.status == "ready" and (trouble := database.trouble()):
+        state = replace(state, status="failed", reason=trouble)
     body = Readiness(
         status=state.status,
         model=state.model,

@@ -17,13 +17,22 @@ from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[impo
 from waitress.receiver import ChunkedReceiver, FixedStreamReceiver  # type: ignore[import-untyped]
 from waitress.utilities import BadRequest  # type: ignore[import-untyped]
 
-from openrembg.server.spool import BodyTooLarge, Budget, SpooledBody, SpoolFull
+from openrembg.server.spool import MEMORY_BYTES, BodyTooLarge, Budget, SpooledBody, SpoolFull
 
 log = logging.getLogger(__name__)
 
 # Beyond the grace period a body must arrive at this average rate, so that a trickle of single
 # bytes does not hold its part of the spool for ever. GPRS is four times as fast.
 MIN_BYTES_PER_S = 1024
+# What comes after the first megabyte must come faster: it is more than a photo on a poor line
+# needs, and a disk full of uploads that barely move would keep others out.
+FIRST_BYTES = 1024 * 1024
+MIN_LATER_BYTES_PER_S = 16 * 1024
+# A body that comes faster than this on average has its whole length reserved in the spool once
+# its first megabyte is there, and one that falls behind loses what is reserved ahead. So whoever
+# wants to keep 64 MiB from others has to send a megabyte each 13 seconds, for each of them.
+BRISK_BYTES_PER_S = 128 * 1024
+BRISK_GRACE_S = 5.0
 # Chunk sizes, extensions and trailers are not payload. A client that sends more of them than this
 # means harm: waitress scans them in quadratic time.
 MAX_CHUNK_LINE_BYTES = 8 * 1024
@@ -43,14 +52,9 @@ class Reception:
     spool_dir: Path | None
     body_cap_bytes: int
 
-    def body(self, reserved_bytes: int = 0) -> SpooledBody:
-        """Return an empty body; `reserved_bytes` of the budget are already its own."""
-        return SpooledBody(
-            self.budget,
-            self.spool_dir,
-            cap_bytes=self.body_cap_bytes,
-            reserved_bytes=reserved_bytes,
-        )
+    def body(self, cap_bytes: int) -> SpooledBody:
+        """Return an empty body that may become so long."""
+        return SpooledBody(self.budget, self.spool_dir, cap_bytes=cap_bytes)
 
 
 class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
@@ -61,17 +65,36 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         self._reception = reception
         # Key and value for the WSGI environ, when the body is not taken.
         self.refusal: tuple[str, int | bool] | None = None
-        self.began = time.time()
+        self.began = time.monotonic()
+        # waitress logs it even of a request whose head could not be read.
+        self.path = ""
 
     @property
     def answered_early(self) -> bool:
         """Whether the answer is sent although the client may still be sending."""
         return self.refusal is not None or self.error is not None
 
-    def is_too_slow(self, now: float, grace_s: float) -> bool:
-        """Tell whether the client takes longer than `grace_s` and the lowest rate allow."""
-        allowed_s = grace_s + self.body_bytes_received / MIN_BYTES_PER_S
+    def is_too_slow(self, now: float, grace_s: float, head_s: float) -> bool:
+        """Tell whether the client takes longer than the lowest rates allow beyond `grace_s`.
+
+        head_s: how long its head may take.
+        """
+        if not self.headers_finished:
+            return bool(now - self.began > min(grace_s, head_s))
+        first = min(self.body_bytes_received, FIRST_BYTES)
+        later = self.body_bytes_received - first
+        allowed_s = grace_s + first / MIN_BYTES_PER_S + later / MIN_LATER_BYTES_PER_S
         return bool(now - self.began > allowed_s)
+
+    def is_brisk(self, now: float) -> bool:
+        """Tell whether the body comes at a rate that others can be made to wait for."""
+        due_bytes = (now - self.began - BRISK_GRACE_S) * BRISK_BYTES_PER_S
+        return bool(self.body_bytes_received >= due_bytes)
+
+    def give_way(self, now: float) -> None:
+        """Let go of what is reserved for bytes that are late."""
+        if self.body_rcv is not None and not self.is_brisk(now):
+            self.body_rcv.getbuf().release_ahead()
 
     def received(self, data: bytes) -> int:
         """Take bytes from the client; return how many of them belong to this request."""
@@ -94,7 +117,7 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
         self._check_framing(header_plus)
         self.body_rcv = None
         if self.chunked:
-            self.body_rcv = ChunkedReceiver(self._reception.body())
+            self.body_rcv = ChunkedReceiver(self._reception.body(self._reception.body_cap_bytes))
         elif self.content_length:
             self._expect_body(self.content_length)
         if self.body_rcv is None:
@@ -119,23 +142,33 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             # Nobody sends as much; who counts with it shall not have to think of overflows.
             self._refuse("openrembg.body_too_large", min(size, sys.maxsize))
             return
-        if not self._reception.budget.reserve(size):
+        if size > MEMORY_BYTES and not self._reception.budget.has_room_for(size):
+            # Nothing is reserved yet, but what has no room now need not be sent for nothing.
             self._refuse("openrembg.spool_full", True)
             return
-        self.body_rcv = FixedStreamReceiver(size, self._reception.body(reserved_bytes=size))
+        self.body_rcv = FixedStreamReceiver(size, self._reception.body(size))
 
     def _guarded(self, data: bytes) -> int:
-        receive = self._received_in_slices if self.chunked else super().received
+        receive = self._received_in_slices if self.chunked else self._received_whole
         try:
             return receive(data)
         except BodyTooLarge:
             self._refuse("openrembg.chunked_too_large", True)
         except SpoolFull:
             self._refuse("openrembg.spool_full", True)
-        except OSError:
-            log.exception("A request body could not be written to the spool")
+        except OSError as error:
+            fields = {"detail": error.strerror}
+            log.warning("An upload could not be written to the spool", extra={"fields": fields})
             self._refuse("openrembg.spool_full", True)
         return len(data)
+
+    def _received_whole(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        receiver = self.body_rcv
+        is_promising = self.body_bytes_received >= FIRST_BYTES and self.is_brisk(time.monotonic())
+        if receiver is not None and is_promising:
+            receiver.getbuf().reserve_whole()
+        return consumed
 
     def _received_in_slices(self, data: bytes) -> int:
         receive: Callable[[bytes], int] = super().received
@@ -144,7 +177,12 @@ class IncomingRequest(HTTPRequestParser):  # type: ignore[misc]
             consumed += receive(data[consumed : consumed + CHUNKED_SLICE_BYTES])
             if self.body_rcv is not None:
                 self._check_chunk_overhead(self.body_rcv)
+                self._check_chunk_size(self.body_rcv)
         return consumed
+
+    def _check_chunk_size(self, receiver: ChunkedReceiver) -> None:
+        if len(receiver) + receiver.chunk_remainder > self._reception.body_cap_bytes:
+            raise BodyTooLarge  # it says so itself, so that its bytes need not come
 
     def _check_chunk_overhead(self, receiver: ChunkedReceiver) -> None:
         unfinished = len(receiver.control_line) + len(receiver.trailer)

@@ -4,6 +4,7 @@ import json
 import logging
 import tempfile
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, Task, WSGITask  # type: ignore[import-untyped]
 
+from openrembg.server.http_request import Reception
 from openrembg.server.spool import Budget
 
 log = logging.getLogger(__name__)
@@ -59,10 +61,27 @@ class _OurTask(Task):  # type: ignore[misc]
 class ApplicationTask(_OurTask, WSGITask):  # type: ignore[misc]
     """Call the WSGI application and write its answer."""
 
+    _is_queued = False
+
+    def service(self) -> None:
+        """Serve the request, and tell the connection whether it is the promised answer."""
+        try:
+            super().service()
+        finally:
+            self.channel.finish_answer(is_whole=self._is_queued and self.status.startswith("200"))
+
+    def finish(self) -> None:
+        """Write what is left to write."""
+        super().finish()
+        self._is_queued = True
+
     def get_environment(self) -> dict[str, Any]:
         """Return waitress' environ with our own keys.
 
         `openrembg.client_gone`: a callable, true once the client has left.
+        `openrembg.on_sent`: a callable that takes a Receipt, see sending.py. It is told what
+        becomes of this request's answer, which has failed if it is not a 200.
+        `openrembg.waiting`: a callable; what it returns is entered while the thread only waits.
         `openrembg.body_too_large` (int: Content-Length), `openrembg.chunked_too_large` (True),
         `openrembg.spool_full` (True): why the body is empty; at most one of them is there.
         """
@@ -72,6 +91,8 @@ class ApplicationTask(_OurTask, WSGITask):  # type: ignore[misc]
             # What is sent through the file wrapper goes past write().
             environ.pop("wsgi.file_wrapper", None)
         environ["openrembg.client_gone"] = self.channel.client_gone
+        environ["openrembg.on_sent"] = self.channel.expect_answer
+        environ["openrembg.waiting"] = self.channel.server.waiting
         if self.request.refusal is not None:
             key, value = self.request.refusal
             environ[key] = value
@@ -142,13 +163,46 @@ class HeldBytes(ReadOnlyFileBasedBuffer):  # type: ignore[misc]
         self._reserved_bytes = 0
 
 
-def hold(data: bytes, budget: Budget, spool_dir: Path | None) -> ReadOnlyFileBasedBuffer:
-    """Keep `data` for sending: in memory while the budget has room, else in a temporary file."""
-    if budget.reserve(len(data)):
-        return HeldBytes(data, budget)
-    file = tempfile.TemporaryFile(dir=spool_dir)  # noqa: SIM115 - closed when it is sent
-    file.write(data)
-    file.seek(0)
-    buffer = ReadOnlyFileBasedBuffer(file)
-    buffer.prepare()
-    return buffer
+class HeldFile(ReadOnlyFileBasedBuffer):  # type: ignore[misc]
+    """Send an answer from a file without a name that counts as spooled until it is sent.
+
+    It is taken though the spool may be full, since its picture is computed already. Uploads are
+    refused then, until clients have read enough: so those that do not read cannot fill the disk.
+    Raises OSError when the disk is full.
+    """
+
+    def __init__(self, data: bytes, spool: Budget, directory: Path | None) -> None:
+        super().__init__(tempfile.TemporaryFile(dir=directory))  # noqa: SIM115 - by close()
+        self._spool = spool
+        self._taken_bytes = len(data)
+        spool.take(self._taken_bytes)
+        try:
+            self.file.write(data)
+            self.file.seek(0)
+            self.prepare()
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Delete the file and give its part of the spool back; a second call does nothing."""
+        taken_bytes, self._taken_bytes = self._taken_bytes, 0
+        self._spool.release(taken_bytes)
+        with suppress(OSError):  # what did not fit on a full disk is tried once more
+            super().close()
+
+
+def hold(data: bytes, memory: Budget, reception: Reception) -> ReadOnlyFileBasedBuffer:
+    """Keep `data` for sending: in memory while that budget has room, else in the spool.
+
+    In memory too when the disk is full: it is there already, and is paid for.
+    """
+    if memory.reserve(len(data)):
+        return HeldBytes(data, memory)
+    try:
+        return HeldFile(data, reception.budget, reception.spool_dir)
+    except OSError as error:
+        fields = {"detail": error.strerror}
+        log.warning("An answer could not be written to the spool", extra={"fields": fields})
+    memory.take(len(data))
+    return HeldBytes(data, memory)

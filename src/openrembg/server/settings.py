@@ -5,6 +5,7 @@ Importing this module reads the environment and touches no file but those that N
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,8 @@ from openrembg.server.environment import (
     whole,
 )
 from openrembg.server.observability.logs import logging_config
+from openrembg.server.processes.membership import place
+from openrembg.server.processes.share import share_of
 
 # The table of the cache, where the database counts attempts; a migration of `accounts` makes it.
 CACHE_TABLE: Final = "accounts_cache"
@@ -66,6 +69,15 @@ class Settings:
         whole(1, 65535),
         8000,
         gettext_noop("The port that the server listens on."),
+    )
+    processes: int = setting(
+        "OPENREMBG_PROCESSES",
+        whole(1, 64),
+        1,
+        gettext_noop(
+            "How many processes answer as one server; workers, threads, queue, pixels, spool and "
+            "connections are divided among them, and limits and credits are common."
+        ),
     )
     model: str = setting(
         "OPENREMBG_MODEL",
@@ -258,8 +270,9 @@ class Settings:
         one_of("auto", "memory", "redis", "database"),
         "auto",
         gettext_noop(
-            "Where request limits are counted; auto takes Redis when there is one, else PostgreSQL "
-            "when there is one, else each server's memory."
+            "Where request limits are counted; auto takes Redis when there is one, else the "
+            "database when it is PostgreSQL or there are several processes, else the server's "
+            "memory."
         ),
     )
     email_url: MailServer | None = setting(  # noqa: RUF009
@@ -336,6 +349,11 @@ class Settings:
         """Raise SettingsError for settings that do not go together."""
         if self.limits == "redis" and self.redis_url is None:
             raise SettingsError("OPENREMBG_LIMITS is redis, so REDIS_URL must name one.")
+        if self.limits == "memory" and self.processes > 1:
+            raise SettingsError(
+                "OPENREMBG_LIMITS is memory, which processes do not share, so OPENREMBG_PROCESSES "
+                "must be 1."
+            )
 
     @property
     def models_folder(self) -> Path:
@@ -374,28 +392,34 @@ class Settings:
             return self.limits
         if self.redis_url is not None:
             return "redis"
-        return "database" if self.has_postgresql else "memory"
+        return "database" if self.has_postgresql or self.processes > 1 else "memory"
 
 
 def kept_secret_key(folder: Path) -> str:
-    """Return the secret key of `folder`, made at the first call: readable by its owner alone."""
+    """Return the secret key of `folder`, made at the first call: readable by its owner alone.
+
+    Raises SettingsError when it cannot be kept or read.
+    """
     path = folder / "secret_key"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = folder / f".secret_key.{secrets.token_hex(8)}"
-    if not path.exists():
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-        _keep_first(fresh, path)
-    return path.read_text("ascii").strip()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _make_secret_key(path, folder / f".secret_key.{secrets.token_hex(8)}")
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"The secret key cannot be kept in {folder}: {error.strerror}."
+        ) from error
 
 
-def _keep_first(fresh: Path, path: Path) -> None:
+def _make_secret_key(path: Path, fresh: Path) -> None:
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     # A hard link is atomic and fails when another process was first: its key wins.
     try:
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        pass
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
     finally:
         fresh.unlink()
 
@@ -406,15 +430,19 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
     if chosen.has_postgresql:
         # Not before: this imports the image library, which most commands do without.
         from openrembg.matting.runtime import available_cores
+        from openrembg.server.postgresql.patience import POOL_S, Connection
 
         most = chosen.database_connections or max(16, (chosen.workers or available_cores()) + 8)
-        pool = {"min_size": 1, "max_size": most, "timeout": 10}
+        pool = {"min_size": 1, "max_size": most, "connection_class": Connection}
+        # A pool that tried for long would try ever more seldom, and come back late.
+        pool |= {"timeout": POOL_S, "reconnect_timeout": 3}
+        database["ENGINE"] = "openrembg.server.postgresql"
         # A connection of the pool may be older than the server that answers now.
         database["CONN_HEALTH_CHECKS"] = True
         # Statements of the paid way are the same each time: PostgreSQL plans them once.
         prepared = {"server_side_binding": True, "prepare_threshold": 3}
         options = cast(dict[str, Any], database["OPTIONS"])
-        database["OPTIONS"] = {**options, **prepared, "pool": pool}
+        database["OPTIONS"] = {"connect_timeout": 5, **options, **prepared, "pool": pool}
     return database
 
 
@@ -438,7 +466,13 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-OPENREMBG: Final = read(Settings, os.environ)
+def own_part(whole: Settings) -> Settings:
+    """Return the settings of this process: the server's, or its share when it is one of several."""
+    mine = place()
+    return whole if mine is None else share_of(whole, mine.membership.index)
+
+
+OPENREMBG: Final = own_part(read(Settings, os.environ))
 
 
 @cache

@@ -1,14 +1,21 @@
-"""Where request bodies lie while they are received and served, and how much may lie there."""
+"""Where request bodies lie while they are received and served, and how much may lie there.
+
+What is reserved follows what has arrived, in steps: to declare much and send little takes nothing
+from others. A body that comes fast has all of its declared length reserved once its first part is
+there (http_request.py decides that), so that of many large uploads at once as many as fit are
+received to the end, instead of all failing half-way.
+"""
 
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 # Bodies up to this size stay in memory: a form without a photo never touches the disk.
 MEMORY_BYTES = 64 * 1024
-# A chunked body does not say how long it will be, so it reserves in steps of this size.
-STEP_BYTES = 1024 * 1024
+# Larger ones reserve in steps of this size.
+STEP_BYTES = 256 * 1024
 
 
 class SpoolFull(Exception):
@@ -35,6 +42,16 @@ class Budget:
             self.used_bytes += size
             return True
 
+    def has_room_for(self, size: int) -> bool:
+        """Tell whether `size` bytes could be reserved now; takes nothing."""
+        with self._lock:
+            return self.used_bytes + size <= self._limit_bytes
+
+    def take(self, size: int) -> None:
+        """Take `size` bytes, beyond the limit too; nobody can reserve more until they are back."""
+        with self._lock:
+            self.used_bytes += size
+
     def release(self, size: int) -> None:
         """Give `size` bytes back."""
         with self._lock:
@@ -45,15 +62,14 @@ class SpooledBody:
     """Hold one request body: in memory while it is small, then in an unnamed temporary file.
 
     It has the methods that waitress' receivers ask of a buffer. The file has no name (O_TMPFILE),
-    so nothing is left behind even when the process is killed.
+    so nothing is left behind even when the process is killed. cap_bytes: how long it may become,
+    which is its length where that was declared.
     """
 
-    def __init__(
-        self, budget: Budget, directory: Path | None, *, cap_bytes: int, reserved_bytes: int = 0
-    ) -> None:
+    def __init__(self, budget: Budget, directory: Path | None, *, cap_bytes: int) -> None:
         self._budget = budget
         self._cap_bytes = cap_bytes
-        self._reserved_bytes = reserved_bytes
+        self._reserved_bytes = 0
         self._size = 0
         self._closed = False
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
@@ -75,7 +91,20 @@ class SpooledBody:
             raise BodyTooLarge
         self._reserve_up_to(size)
         self._file.write(data)
+        # Now, while the client can still be told: a full disk would else be met by the reader.
+        self._file.flush()
         self._size = size
+
+    def reserve_whole(self) -> None:
+        """Reserve as much as the body may become; raise SpoolFull when there is no such room."""
+        self._reserve(self._cap_bytes)
+
+    def release_ahead(self) -> None:
+        """Give back what is reserved for bytes that have not come."""
+        ahead = self._reserved_bytes - self._size
+        if ahead > STEP_BYTES:
+            self._reserved_bytes -= ahead
+            self._budget.release(ahead)
 
     def getfile(self) -> IO[bytes]:
         """Return the body as a file, at its beginning."""
@@ -85,15 +114,18 @@ class SpooledBody:
     def close(self) -> None:
         """Delete the bytes and give the reservation back; a second call does nothing."""
         self._closed = True
-        self._file.close()
+        # On a full disk closing tries once more to write what did not fit, and closes all the same.
+        with suppress(OSError):
+            self._file.close()
         reserved_bytes, self._reserved_bytes = self._reserved_bytes, 0
         self._budget.release(reserved_bytes)
 
     def _reserve_up_to(self, size: int) -> None:
+        if size > max(MEMORY_BYTES, self._reserved_bytes):
+            self._reserve(min(max(size, self._reserved_bytes + STEP_BYTES), self._cap_bytes))
+
+    def _reserve(self, size: int) -> None:
         missing = size - self._reserved_bytes
-        if missing <= 0:
-            return
-        step = max(missing, STEP_BYTES)
-        if not self._budget.reserve(step):
+        if missing > 0 and not self._budget.reserve(missing):
             raise SpoolFull
-        self._reserved_bytes += step
+        self._reserved_bytes = max(size, self._reserved_bytes)

@@ -6,15 +6,17 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import Error, connection
+from django.db import connection
 from django.utils import timezone
 
 from openrembg.server.billing.subscriptions import reconcile
+from openrembg.server.database import is_trouble, note_trouble, reason
 from openrembg.server.errors import AccountGone
 from openrembg.server.quota.database_storage import forget_ended
 from openrembg.server.quota.models import Balance
@@ -30,6 +32,9 @@ STOP_S: Final = 5.0
 LAPSED_AT_ONCE: Final = 500
 
 logger = logging.getLogger("openrembg.upkeep")
+
+# What has failed, and has been complained about.
+_failing: Final[set[str]] = set()
 
 
 def start(
@@ -59,29 +64,17 @@ def start(
 
 def tidy(now: dt.datetime) -> None:
     """Do once what cannot wait; a database that is away is asked again the next time."""
-    with _bearing_with_the_database():
-        released = release_overdue(now)
-        if released:
-            fields = {"credits": released}
-            logger.warning(
-                "Credits of requests that never ended were given back", extra={"fields": fields}
-            )
-        forget_expired(now)
-        forget_ended(now.timestamp())
-        end_lapsed(now)
+    _do(now, _give_back, forget_expired, _forget_ended, end_lapsed)
 
 
 def warn(now: dt.datetime) -> None:
     """Find users whose included credits run out, and send the mails that are due."""
-    with _bearing_with_the_database():
-        note_warnings(now)
-        send_due(now)
+    _do(now, note_warnings, send_due)
 
 
 def forget_sessions() -> None:
     """Delete what is left of log-ins that have expired."""
-    with _bearing_with_the_database():
-        SessionStore.clear_expired()
+    _do(timezone.now(), _forget_sessions)
 
 
 def end_lapsed(now: dt.datetime) -> int:
@@ -95,19 +88,60 @@ def end_lapsed(now: dt.datetime) -> int:
 
 
 def _has_ended(user_id: int, now: dt.datetime) -> bool:
+    return bool(_tried(partial(_end, user_id, now), f"end_lapsed of user {user_id}"))
+
+
+def _end(user_id: int, now: dt.datetime) -> bool:
     try:
         return reconcile(user_id, now)
     except AccountGone:
         return False
 
 
-@contextmanager
-def _bearing_with_the_database() -> Iterator[None]:
-    try:
-        yield
-    except Error as error:
+def _give_back(now: dt.datetime) -> None:
+    released = release_overdue(now)
+    if released:
+        fields = {"credits": released}
         logger.warning(
-            "The database does not answer", extra={"fields": {"error": type(error).__name__}}
+            "Credits of requests that never ended were given back", extra={"fields": fields}
         )
+
+
+def _forget_ended(now: dt.datetime) -> None:
+    forget_ended(now.timestamp())
+
+
+def _forget_sessions(_now: dt.datetime) -> None:
+    SessionStore.clear_expired()
+
+
+def _do(now: dt.datetime, *steps: Callable[[dt.datetime], object]) -> None:
+    """Do one after the other; none that fails holds up the next, unless the database is away."""
+    try:
+        for step in steps:
+            _tried(partial(step, now), step.__name__)
+    except Exception as error:
+        note_trouble()
+        logger.warning("Upkeep has to wait", extra={"fields": {"detail": reason(error)}})
     finally:
+        with suppress(Exception):
+            connection.close()
+
+
+def _tried(step: Callable[[], object], name: str) -> object:
+    """Return what a step returns, or None when it fails, which is logged once until it succeeds.
+
+    Raises Django's errors of a database that is away.
+    """
+    try:
+        outcome = step()
+    except Exception as error:
+        if is_trouble(error):
+            raise
         connection.close()
+        if name not in _failing:
+            _failing.add(name)
+            logger.exception("Upkeep failed", extra={"fields": {"step": name}})
+        return None
+    _failing.discard(name)
+    return outcome

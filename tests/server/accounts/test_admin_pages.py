@@ -13,7 +13,11 @@ from visits import is_in, log_in, prove_again, text_of, totp
 
 from openrembg.server.accounts.models import ApiKey, User
 
-pytestmark = pytest.mark.usefixtures("database", "quick_passwords")
+pytestmark = [
+    pytest.mark.usefixtures("database", "quick_passwords"),
+    # Who gets in is the same on every database.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 PAGES = [
     "/admin/",

@@ -12,7 +12,11 @@ from visits import LANGUAGES, PASSWORD, is_in, log_in, prove_again, text_of
 
 from openrembg.server.accounts.keys import create_token
 
-pytestmark = pytest.mark.usefixtures("database", "quick_passwords")
+pytestmark = [
+    pytest.mark.usefixtures("database", "quick_passwords"),
+    # The pages ask no database for anything of its own kind.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 OPEN = ["login/", "signup/", "password/reset/", "password/reset/done/", "confirm-email/",
         "password/reset/key/done/", "inactive/", "deleted/", "confirm-email/x/",

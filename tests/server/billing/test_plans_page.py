@@ -13,7 +13,11 @@ from openrembg.server.billing.models import CreditPack, Plan
 from openrembg.server.quota.ledger import set_plan
 from people import person
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [
+    pytest.mark.usefixtures("database"),
+    # What the page says is the same on every database.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 PLANS = "/en/plans"
 BILLING = "/en/account/billing/"

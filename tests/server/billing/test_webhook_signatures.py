@@ -22,7 +22,11 @@ from webhook_client import (
 from fakes.stripe_events import signature, signed
 from openrembg.server.billing.models import StripeEvent
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [
+    pytest.mark.usefixtures("database"),
+    # A signature is looked at before any database is.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 Furnish = Callable[..., object]
 AT = int(NOW.timestamp())

@@ -3,9 +3,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import time_machine
 from django.db import connection
 
-from openrembg.server.errors import DailyLimit
+from openrembg.server.errors import DailyLimit, TooFast
 from openrembg.server.quota.database_storage import DatabaseStorage, forget_ended
 from openrembg.server.quota.models import RateCount
 from openrembg.server.quota.rates import Rates
@@ -86,6 +87,29 @@ def test_ended_counts_are_forgotten() -> None:
     assert list(RateCount.objects.values_list("key", flat=True)) == ["new"]
     storage.clear("new")
     assert storage.reset() == 0
+
+
+def test_a_window_that_began_before_the_clock_was_put_back_is_over() -> None:
+    rates = Rates(Storages(DatabaseStorage()), 1, 1)
+    with time_machine.travel(time.time() + 3600):
+        visit = AnonymousVisit(rates, "192.0.2.1/32")
+        visit.count_request()
+        visit.reserve()
+    later = AnonymousVisit(rates, "192.0.2.1/32")
+    later.count_request()
+    later.check_left()
+    later.reserve()
+    with pytest.raises(TooFast):
+        later.count_request()
+    with pytest.raises(DailyLimit):
+        later.check_left()
+    assert all(standing.resets_in_s <= standing.policy.window_s for standing in later.standings())
+
+
+def test_counts_of_a_clock_far_ahead_are_forgotten() -> None:
+    with time_machine.travel(time.time() + 40 * 86400):
+        DatabaseStorage().incr("ahead", 60)
+    assert forget_ended(time.time()) == 1
 
 
 def test_the_settings_choose_the_store() -> None:

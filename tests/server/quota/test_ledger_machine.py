@@ -20,15 +20,16 @@ from hypothesis.stateful import (
 
 from openrembg.server.billing.models import Plan
 from openrembg.server.errors import KeyCap, MonthlyLimit
-from openrembg.server.quota import ledger, spending
+from openrembg.server.quota import deliveries, ledger, spending
 from openrembg.server.quota.ledger import Term
-from openrembg.server.quota.models import Balance, LedgerEntry, Reservation, Window
+from openrembg.server.quota.models import Balance, Delivery, LedgerEntry, Reservation, Window
 from openrembg.server.quota.spending import Hold
 from openrembg.server.quota.verify import mismatches
 from openrembg.server.quota.windows import Period, month_of
 from people import person
 
 START = dt.datetime(2026, 11, 29, 23, 59, 59, 999000, tzinfo=dt.UTC)
+NEVER = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
 LASTS = dt.timedelta(minutes=2)
 DAY_S = 24 * 3600
 KEY_CAP = 9
@@ -76,6 +77,7 @@ class LedgerMachine(RuleBasedStateMachine):
     """Charges, releases, top-ups, refunds, whatever Stripe tells, and time, in any order."""
 
     holds = Bundle("holds")
+    sent = Bundle("sent")
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,24 +113,33 @@ class LedgerMachine(RuleBasedStateMachine):
         self.open[hold] = self.now + LASTS
         return hold
 
-    @rule(hold=consumes(holds))
-    def charge(self, hold: Hold) -> None:
+    @rule(target=sent, hold=consumes(holds))
+    def charge(self, hold: Hold) -> object:
         if hold not in self.open:
-            return
+            return multiple()
         del self.open[hold]
         window = self._window(hold)
         room = self.model.included_left(window)
-        source = spending.charge(hold, self.now)
+        source = spending.charge(hold, self.now, until_sent=True)
         assert source == ("included" if hold.source == "included" or room else "prepaid")
+        # Deadlines are of the real clock, not of this machine's.
+        Delivery.objects.filter(pk=hold.id).update(deadline=NEVER)
         self._add(hold, -1)
-        for one in {window, ("month", hold.place.month)}:
-            if source == "included":
-                self.model.included[one] = self.model.included.get(one, 0) + 1
-        if source == "prepaid":
-            self.model.prepaid -= 1
-        if hold.payer.key_id is not None:
-            month = hold.place.month
-            self.model.key_used[month] = self.model.key_used.get(month, 0) + 1
+        self._count(hold, source, 1)
+        return hold, source
+
+    @rule(one=consumes(sent))
+    def delivered(self, one: tuple[Hold, str]) -> None:
+        hold, _ = one
+        deliveries.forget([hold.id])
+        assert not deliveries.undo(hold.id, self.uid)
+
+    @rule(one=consumes(sent))
+    def not_delivered(self, one: tuple[Hold, str]) -> None:
+        hold, source = one
+        assert deliveries.undo(hold.id, self.uid)
+        assert not deliveries.undo(hold.id, self.uid)
+        self._count(hold, source, -1)
 
     @rule(hold=consumes(holds))
     def release(self, hold: Hold) -> None:
@@ -269,6 +280,16 @@ class LedgerMachine(RuleBasedStateMachine):
             held[window] = held.get(window, 0) + number
         else:
             self.model.held_prepaid += number
+
+    def _count(self, hold: Hold, source: str, number: int) -> None:
+        month = hold.place.month
+        if source == "prepaid":
+            self.model.prepaid -= number
+        for one in {self._window(hold), ("month", month)}:
+            if source == "included":
+                self.model.included[one] = self.model.included.get(one, 0) + number
+        if hold.payer.key_id is not None:
+            self.model.key_used[month] = self.model.key_used.get(month, 0) + number
 
     def _key_used(self, month: int) -> int:
         held = [h for h in self.open if h.payer.key_id is not None and h.place.month == month]

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
 
 from openrembg.server.errors import DailyLimit
 from openrembg.server.quota.local_storage import LocalStorage
@@ -70,6 +71,20 @@ def test_the_window_ends_when_redis_says(redis: Service) -> None:
     assert 58 <= visit.standings()[0].resets_in_s <= 60
 
 
+def test_a_window_is_over_when_the_clock_of_redis_was_put_back(redis: Service) -> None:
+    rates = Rates(storages_for(address(redis)), 1, 1)
+    AnonymousVisit(rates, HOME).count_request()
+    spend(rates)
+    with Redis(port=redis.port) as client:
+        for name in client.scan_iter():
+            client.expire(name, 40 * 86400)
+    AnonymousVisit(rates, HOME).check_left()
+    AnonymousVisit(rates, HOME).count_request()
+    spend(rates)
+    with pytest.raises(DailyLimit):
+        spend(rates)
+
+
 def test_without_redis_limits_are_local_and_the_outage_is_logged_once(
     redis: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -77,7 +92,7 @@ def test_without_redis_limits_are_local_and_the_outage_is_logged_once(
     spend(rates)
     redis.process.kill()
     redis.process.wait()
-    with caplog.at_level(logging.WARNING, "openrembg.quota"):
+    with caplog.at_level(logging.WARNING, "openrembg.outages"):
         spend(rates)
         spend(rates)
         with pytest.raises(DailyLimit):
@@ -122,7 +137,7 @@ def test_redis_is_used_again_when_it_is_back(
     shared.call(lambda storage: storage.incr("a", 60))
     redis.process.send_signal(signal.SIGCONT)
     caplog.clear()
-    with caplog.at_level(logging.WARNING, "openrembg.quota"):
+    with caplog.at_level(logging.WARNING, "openrembg.outages"):
         _, storage = shared.call(lambda storage: storage.incr("a", 60))
         shared.call(lambda storage: storage.incr("a", 60))
     assert not isinstance(storage, LocalStorage)

@@ -135,6 +135,30 @@ def test_preamble_and_epilogue_are_ignored() -> None:
     assert read(data).fields == {"w": "7"}
 
 
+@pytest.mark.parametrize("line", [b"\r\n", b"\r\n\r\n", b"--" + BOUNDARY.encode() + b"x\r"])
+def test_megabytes_of_lines_before_and_behind_take_no_time(line: bytes) -> None:
+    # Cut up line by line, this takes minutes, which the test's own time limit ends.
+    before = b"" if line.startswith(b"--") else line * (8 << 20)
+    assert read(before + body(part('name="w"', b"7")) + line * (4 << 20)).fields == {"w": "7"}
+
+
+def test_quotes_that_never_end_take_no_time() -> None:
+    # Seconds for each part, when every quote is tried as the first.
+    hostile = part('name="w"; x="' + r"\"" * 4000, b"7")
+    assert read(body(*[hostile] * 300)).fields == {"w": "7"}
+
+
+def test_a_delimiter_across_two_reads_is_found() -> None:
+    for before in range(form.READ_BYTES - 30, form.READ_BYTES + 3):
+        assert read(b"x" * before + b"\r\n" + body(part('name="w"', b"7"))).fields == {"w": "7"}
+
+
+def test_last_delimiter_alone_is_an_empty_form() -> None:
+    line = f"--{BOUNDARY}--".encode()
+    for data in (line, line + b"\r\n", b"before\r\n" + line, line + b"\r\n" * 99 + body()):
+        assert read(data) == Form({})
+
+
 def test_long_text_is_cut() -> None:
     fields = read(body(part('name="w"', b"1" * 200_000))).fields
     assert fields == {"w": "1" * form.MAX_FIELD_BYTES}
@@ -334,6 +358,24 @@ CONTENT_TYPES = st.one_of(
 def test_arbitrary_bodies_raise_nothing_but_malformed_form(data: bytes, content_type: str) -> None:
     try:
         result = read(data, content_type)
+    except MalformedForm:
+        return
+    assert result.image is None or result.image.read() in data
+
+
+@given(
+    st.lists(st.tuples(NAMES, PAYLOADS), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3)), min_size=1, max_size=4),
+)
+def test_a_form_with_changed_bytes_raises_nothing_but_malformed_form(
+    parts: list[tuple[str, bytes]], changes: list[tuple[int, bytes]]
+) -> None:
+    data = body(*(part(f'name="{name}"; filename="f.png"', payload) for name, payload in parts))
+    for place, change in changes:
+        at = place % (len(data) + 1)
+        data = data[:at] + change + data[at + 1 :]
+    try:
+        result = read(data)
     except MalformedForm:
         return
     assert result.image is None or result.image.read() in data

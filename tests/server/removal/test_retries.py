@@ -2,8 +2,10 @@
 
 import datetime as dt
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,9 +16,14 @@ from rmbg_client import error_of, photo, send
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import InferenceFailed
+from openrembg.server.database import trouble
+from openrembg.server.errors import StillRunning
+from openrembg.server.quota import receipts
 from openrembg.server.quota.models import LedgerEntry
 from openrembg.server.removal.models import StoredAnswer
 from openrembg.server.removal.retries import forget_expired
+from openrembg.server.removal.waiters import MOST_OF_ONE_USER, one_more
+from openrembg.server.threads import MOST_WAITING
 from people import Person, person
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -254,3 +261,57 @@ def test_one_whose_place_was_taken_over_is_not_charged(client: Client, furnish: 
     assert ask(client, ada).status_code == 409
     assert charges() == 0
     assert send(client, headers=ada.with_key).status_code == 200
+
+
+def test_one_user_leaves_half_of_the_places_to_others() -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST_OF_ONE_USER):
+            stack.enter_context(one_more(1))
+        with pytest.raises(StillRunning):
+            stack.enter_context(one_more(1))
+        stack.enter_context(one_more(2))
+    assert MOST_OF_ONE_USER * 2 <= MOST_WAITING
+    with one_more(1):
+        pass
+
+
+def test_a_retry_beyond_the_users_part_is_refused_at_once(client: Client) -> None:
+    ada, began_at = person(), time.monotonic()
+    ask(client, ada)
+    StoredAnswer.objects.update(headers=None, body=None)
+    with ExitStack() as stack:
+        for _ in range(MOST_OF_ONE_USER):
+            stack.enter_context(one_more(ada.user.pk))
+        assert ask(client, ada).status_code == 409
+    assert time.monotonic() - began_at < 20, "it would have waited for 30 seconds"
+
+
+def test_a_key_is_free_again_once_the_database_can_be_written(
+    client: Client, furnish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Freezing(SteadyMatter):
+        def matte(self, source: Any) -> Any:
+            allow_writing(self.calls > 0)
+            return super().matte(source)
+
+    monkeypatch.setattr("openrembg.server.quota.receipts.TRY_AGAIN_AFTER_S", 0.01)
+    furnish(Freezing())
+    ada, stop = person(credits_=2), receipts.start()
+    try:
+        assert ask(client, ada).status_code == 503
+        allow_writing(True)
+        assert ask(client, ada).headers["X-Credits-Charged"] == "1"
+    finally:
+        allow_writing(True)
+        stop()
+    assert trouble() == "", "and the server is told that all is well"
+    assert charges() == 1
+
+
+def allow_writing(allowed: bool) -> None:
+    """Let this thread's connection to the database write, or only read."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA query_only = {0 if allowed else 1}")
+        else:
+            cursor.execute(f"SET default_transaction_read_only = {'off' if allowed else 'on'}")

@@ -1,3 +1,4 @@
+import hashlib
 import io
 
 import pytest
@@ -88,6 +89,12 @@ def test_sides_over_the_limit_are_told_each() -> None:
     assert fault(uploaded("a.png", png_header(12000, 10))) == [width]
     assert fault(uploaded("a.png", png_header(10, 15000))) == [height]
     assert fault(uploaded("a.png", png_header(12000, 15000))) == [width, height]
+
+
+def test_the_digest_is_that_of_the_part_alone() -> None:
+    data = bytes(range(256)) * 3000
+    upload = Upload("a.png", len(data), io.BytesIO(b"before" + data + b"behind"), 6)
+    assert upload.sha256() == hashlib.sha256(data).hexdigest()
 
 
 def test_a_large_upload_is_not_kept_in_memory_while_it_waits() -> None:

@@ -16,7 +16,11 @@ from openrembg.server.quota.windows import Period, unix
 from openrembg.server.web.editor_words import editor_words
 from people import Person, person, subscribe
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [
+    pytest.mark.usefixtures("database"),
+    # What the page says is the same on every database.
+    pytest.mark.parametrize("prepared_database", ["sqlite"], indirect=True),
+]
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES]
 HELD = dt.timedelta(minutes=1)

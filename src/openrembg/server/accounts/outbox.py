@@ -32,9 +32,13 @@ def _write(folder: Path, mail: bytes) -> str:
     name = f"{timezone.now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(8)}.eml"
     fresh = folder / f".{name}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(mail)
-    fresh.rename(folder / name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(mail)
+        fresh.rename(folder / name)
+    except OSError:
+        fresh.unlink()
+        raise
     return name
 
 

@@ -4,14 +4,16 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from openrembg.matting.errors import MattingError
+from openrembg.matting.errors import InferenceFailed, MattingError
 from openrembg.matting.matter import Matter
 from openrembg.matting.runtime import load_matter
 from openrembg.matting.weights import find_weights
 from openrembg.server.errors import NotReady
 from openrembg.server.settings import Settings
+
+DOES_NOT_RUN: Final = "The model does not run; the server's log says why."
 
 logger = logging.getLogger("openrembg.inference")
 
@@ -65,6 +67,8 @@ class Backend:
     def _run(self) -> None:
         try:
             matter = self._load()
+        except InferenceFailed as error:
+            self._fail(DOES_NOT_RUN, detail=" ".join(str(error).split()))
         except MattingError as error:
             self._fail(str(error))
         except Exception:
@@ -78,9 +82,10 @@ class Backend:
             fields = {"model": matter.model, "provider": matter.provider}
             logger.info("The model is loaded and warm", extra={"fields": fields})
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, detail: str = "") -> None:
         self._state = State("failed", reason=reason)
-        logger.error("The server has no model", extra={"fields": {"reason": reason}})
+        fields = {"reason": reason} | ({"detail": detail} if detail else {})
+        logger.error("The server has no model", extra={"fields": fields})
 
 
 def backend_for(settings: Settings) -> Backend:

@@ -74,7 +74,8 @@ _GROUPS: Final = (
         "settings-load",
         gettext_noop("Load"),
         (
-            *("OPENREMBG_QUEUE", "OPENREMBG_QUEUE_TIMEOUT_S", "OPENREMBG_PIXEL_BUDGET"),
+            *("OPENREMBG_PROCESSES", "OPENREMBG_QUEUE", "OPENREMBG_QUEUE_TIMEOUT_S"),
+            "OPENREMBG_PIXEL_BUDGET",
             *("OPENREMBG_SPOOL_MB", "OPENREMBG_REQUEST_TIMEOUT_S", "OPENREMBG_KEPT_ANSWERS_MB"),
         ),
     ),

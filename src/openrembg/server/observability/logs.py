@@ -6,14 +6,21 @@ No line holds an image, a key, a file's name or a whole client address.
 import datetime as dt
 import json
 import logging
+import os
+import sys
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TextIO
+
+from openrembg.server.processes.membership import place
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, request id, and a record's `fields`."""
+    """One JSON object a line: time, level, logger, message, request id, and a record's `fields`.
+
+    Of several processes each adds its number.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""
@@ -39,6 +46,37 @@ class TextFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+class StandardError(logging.StreamHandler[TextIO]):
+    """Write to standard error; while that fails, as on a full disk, count what is lost.
+
+    The stream keeps some lines and writes them later, so that the count is the most that are lost.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, and after lines that could not be written one that says so."""
+        before = self._lost
+        super().emit(record)
+        if before and self._lost == before:
+            self._lost = 0
+            super().emit(_losses(before))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Count a line that could not be written; a mistake of ours is told as ever."""
+        if isinstance(sys.exception(), OSError):
+            self._lost += 1
+            return
+        super().handleError(record)
+
+    def close(self) -> None:
+        """Write what is left, if that is possible now."""
+        write_or_drop(self.stream)
+        super().close()
 
 
 class OwnLines(logging.Filter):
@@ -72,7 +110,7 @@ def logging_config(shape: str, level: str) -> dict[str, Any]:
         "filters": {"own": {"()": OwnLines}, "no_paths": {"()": NoPaths}},
         "handlers": {
             "stderr": {
-                "class": "logging.StreamHandler",
+                "()": StandardError,
                 "formatter": "line",
                 "filters": ["no_paths"],
             }
@@ -85,6 +123,28 @@ def logging_config(shape: str, level: str) -> dict[str, Any]:
     }
 
 
+def write_or_drop(stream: TextIO, text: str = "") -> None:
+    """Write to a standard stream, or on a full disk drop the text and what waits before it.
+
+    Python tries again when the process ends, and its exit code would tell of nothing else (120).
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _losses(lines: int) -> logging.LogRecord:
+    record = logging.LogRecord(
+        "openrembg.logs", logging.WARNING, "", 0, "Lines of the log were lost", None, None
+    )
+    record.fields = {"lines_at_most": lines}
+    return record
+
+
 def _time(record: logging.LogRecord) -> str:
     moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -92,5 +152,7 @@ def _time(record: logging.LogRecord) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     fields: dict[str, object] = dict(getattr(record, "fields", {}))
-    request_id = REQUEST_ID.get()
+    request_id, mine = REQUEST_ID.get(), place()
+    if mine is not None:
+        fields = {"process": mine.membership.index, **fields}
     return {"request_id": request_id, **fields} if request_id else fields

@@ -10,6 +10,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from django.db.models import F
+
 from openrembg.server import sql
 from openrembg.server.quota.models import Day, KeyMonth, Window
 
@@ -97,6 +99,25 @@ def count_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source)
     """Count a charge in a day."""
     row = Day(user_id=user_id, key_id=key_id, day=day, **{source: 1})
     sql.insert(row, (_COUNT_OF_APP_DAY if key_id is None else _COUNT_OF_DAY)[source])
+
+
+def uncount(user_id: int, place: Place, channel: Channel, source: Source) -> None:
+    """Undo count; nothing is held again."""
+    field = _FIELD[channel, source]
+    for kind, start in place.all:
+        window = Window.objects.filter(user_id=user_id, kind=kind, start=start)
+        window.update(**{field: F(field) - 1})
+
+
+def uncount_of_key(key_id: int, month: int) -> None:
+    """Undo count_of_key, unless the key is gone and its months with it."""
+    KeyMonth.objects.filter(key_id=key_id, start=month).update(used=F("used") - 1)
+
+
+def uncount_of_day(user_id: int, key_id: int | None, day: dt.date, source: Source) -> None:
+    """Undo count_of_day, unless the key is gone and its days with it."""
+    row = Day.objects.filter(user_id=user_id, key_id=key_id, day=day)
+    row.update(**{source: F(source) - 1})
 
 
 _FIELD: Final[dict[tuple[Channel, Source], str]] = {

@@ -12,13 +12,10 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from django.conf import settings
-from django.db import Error, connection
 from redis import Redis
 
 from openrembg.server.quota import usage_keys as keys
-from openrembg.server.quota.breaker import FAILURES
-from openrembg.server.quota.redis_pool import redis_pool
-from openrembg.server.quota.redis_usage import shared_usage
+from openrembg.server.quota.redis_pool import FAILURES, redis_pool
 
 # A key that is written just behind a pass waits for the next one to begin and to end. That, and
 # the same again for a process that dies in between, is less than the minute that is promised.
@@ -78,10 +75,7 @@ class CycleScan:
 def start_scanning(
     *, every_s: float = EVERY_S, spread_s: float = SPREAD_S, turn_s: float = TURN_S
 ) -> Callable[[], None]:
-    """Begin, in a thread of its own, when there is a Redis; return how to end it.
-
-    The thread also publishes what could not be published while Redis was away.
-    """
+    """Begin, in a thread of its own, when there is a Redis; return how to end it."""
     over = threading.Event()
     redis_url: str | None = settings.OPENREMBG.redis_url
     if redis_url is None:
@@ -105,14 +99,9 @@ def start_scanning(
 
 
 def _turn(scan: CycleScan, over: threading.Event, every_s: float, spread_s: float) -> None:
-    """Do what is due; a Redis or a database that is away is asked again the next time."""
+    """Do what is due; a Redis that is away is asked again the next time."""
     try:
-        shared = shared_usage()
-        if shared is not None:
-            shared.publish_missed()
         scan.once(over, every_s, spread_s)
-    except (*FAILURES, Error):
+    except FAILURES:
         # Whoever publishes or reads has logged it already.
         return
-    finally:
-        connection.close()

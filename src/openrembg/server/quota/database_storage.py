@@ -6,9 +6,11 @@ One statement counts, so that of two that count at once neither is lost and both
 import time
 
 from django.db import Error, connection
+from django.db.models import Q
 from limits.storage import Storage
 
 from openrembg.server.quota.models import RateCount
+from openrembg.server.quota.rates import DAY_S
 
 _INCREMENT = """
 INSERT INTO quota_ratecount (key, number, expires_at) VALUES (%(key)s, %(amount)s, %(ends)s)
@@ -74,6 +76,10 @@ class DatabaseStorage(Storage):
         return RateCount.objects.filter(pk=key, expires_at__gt=time.time()).first()
 
 
-def forget_ended(now: float) -> int:
-    """Delete the counts that have ended; return how many there were."""
-    return RateCount.objects.filter(expires_at__lte=now).delete()[0]
+def forget_ended(now: float, longest_s: float = 2 * DAY_S) -> int:
+    """Delete the counts that have ended; return how many there were.
+
+    longest_s: what would last longer began before the clock was put back.
+    """
+    over = Q(expires_at__lte=now) | Q(expires_at__gt=now + longest_s)
+    return RateCount.objects.filter(over).delete()[0]

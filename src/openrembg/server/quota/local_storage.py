@@ -22,7 +22,10 @@ class _Count:
 
 
 class LocalStorage(Storage):
-    """A `limits` storage: counts that start with their first increment and end after `expiry`."""
+    """A `limits` storage: counts that start with their first increment and end after `expiry`.
+
+    Whatever happens to the clock meanwhile.
+    """
 
     STORAGE_SCHEME = None
 
@@ -40,7 +43,7 @@ class LocalStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a count and return the sum; `expiry` in seconds counts from the first time."""
-        now = time.time()
+        now = time.monotonic()
         with self._lock:
             self._sweep(now)
             count = self._alive(key, now)
@@ -52,15 +55,15 @@ class LocalStorage(Storage):
     def get(self, key: str) -> int:
         """Return a count, 0 when it has ended."""
         with self._lock:
-            count = self._alive(key, time.time())
+            count = self._alive(key, time.monotonic())
             return count.number if count else 0
 
     def get_expiry(self, key: str) -> float:
         """Return when a count ends in Unix seconds, now when there is none."""
-        now = time.time()
+        now = time.monotonic()
         with self._lock:
             count = self._alive(key, now)
-            return count.expires_at if count else now
+            return time.time() + (count.expires_at - now if count else 0)
 
     def check(self) -> bool:
         """Return True: memory is always there."""

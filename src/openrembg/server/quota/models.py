@@ -6,6 +6,7 @@
     KeyMonth      what one key used in one calendar month, for its cap
     Day           what one user used in one day through one key, for dashboards
     Reservation   a credit that is held while its picture is computed
+    Delivery      a charge whose picture is not known to have been sent yet
     UsageWarning  a mail that tells a user how much of their credits is used
     UsageLook     how far the ledger was looked through for users to warn
 
@@ -202,6 +203,22 @@ class Reservation(models.Model):
         return str(self.id)
 
 
+class Delivery(models.Model):
+    """A charge whose picture is on its way: forgotten when it was sent, undone when it was not.
+
+    id: the reservation that became the charge, which is the charge's reference. deadline: from then
+    on nobody is believed to be sending it. The row outlives its user, who is not asked for when
+    charging; whoever looks after it then forgets it.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    user_id = models.BigIntegerField()
+    deadline = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class UsageWarning(models.Model):
     """A mail about a window that is mostly used, or used up: one for each level and allowance.
 
@@ -267,10 +284,13 @@ class LedgerEntry(models.Model):
     """One change of what a user has; `number` counts from 1, `hash` covers `previous`.
 
     included, prepaid: credits that came (positive) or went (negative); of a window, what it
-    includes from then on. The entry outlives its user, whose number then stands for nobody.
+    includes from then on. A RETURN undoes the CHARGE of the same reference, whose picture was not
+    delivered, and has that one's moment: it counts where the charge counted. The entry outlives its
+    user, whose number then stands for nobody.
     """
 
     CHARGE = "charge"
+    RETURN = "return"
     TOP_UP = "top_up"
     TAKE_BACK = "take_back"
     PLAN = "plan"
@@ -278,6 +298,7 @@ class LedgerEntry(models.Model):
     WINDOW = "window"
     EVENTS = (
         (CHARGE, _("charge")),
+        (RETURN, _("returned charge")),
         (TOP_UP, _("top-up")),
         (TAKE_BACK, _("take-back")),
         (PLAN, _("plan")),

@@ -18,6 +18,8 @@ from openrembg.server.quota.storages import Storages
 MINUTE_S: Final = 60
 DAY_S: Final = 24 * 60 * 60
 UNLIMITED: Final = -1
+# How far the clocks of servers that share their counts may be apart.
+CLOCKS_DIFFER_S: Final = 5
 # "No limit" as a number that every client's integer can hold.
 PLENTY: Final = 2**31 - 1
 
@@ -74,16 +76,14 @@ class Rates:
         (used, ends), _ = self._storages.call(
             lambda storage: (storage.get(key), storage.get_expiry(key))
         )
-        return _standing(policy, used, ends)
+        return _standing(policy, 0 if _is_too_long(policy, ends) else used, ends)
 
     def take(self, policy: Policy, subject: str) -> tuple[bool, Standing, Storage | None]:
         """Count one unit; return whether it was left, the standing, and who counted it."""
         if not policy.is_limited:
             return True, _unlimited(policy), None
         key = _key(policy, subject)
-        (used, ends), storage = self._storages.call(
-            lambda storage: (storage.incr(key, policy.window_s), storage.get_expiry(key))
-        )
+        (used, ends), storage = self._storages.call(lambda storage: _count(storage, key, policy))
         return used <= policy.limit, _standing(policy, used, ends), storage
 
     def give_back(self, policy: Policy, subject: str, storage: Storage | None) -> None:
@@ -106,6 +106,20 @@ def _standing(policy: Policy, used: int, ends: float) -> Standing:
     now = time.time()
     remaining = min(max(policy.limit - used, 0), policy.limit)
     return Standing(policy, remaining, ends if ends > now else now + policy.window_s)
+
+
+def _count(storage: Storage, key: str, policy: Policy) -> tuple[int, float]:
+    """Count one unit; return the sum and when the window ends."""
+    used, ends = storage.incr(key, policy.window_s), storage.get_expiry(key)
+    if not _is_too_long(policy, ends):
+        return used, ends
+    storage.clear(key)
+    return storage.incr(key, policy.window_s), storage.get_expiry(key)
+
+
+def _is_too_long(policy: Policy, ends: float) -> bool:
+    """Whether a window would last longer than it may: a clock was put back since it began."""
+    return ends > time.time() + policy.window_s + CLOCKS_DIFFER_S
 
 
 def _decrement(storage: Storage, key: str, window_s: int) -> None:

@@ -5,9 +5,12 @@ from typing import Final
 
 from redis import ConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 REDIS_TIMEOUT_S: Final = 0.25
+# What a Redis that is away, slow or broken raises.
+FAILURES: Final = (RedisError, OSError)
 
 
 @lru_cache(maxsize=8)

@@ -6,20 +6,18 @@ a copy that is older, or not whole, is written anew first. Redis away: the datab
 """
 
 import datetime as dt
-import threading
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any, Final, cast
 
 from django.conf import settings
-from django.db import Error
 from django.db.models import QuerySet
 from redis import Redis
 
+from openrembg.server.breaker import Breaker
 from openrembg.server.quota import usage_keys as keys
-from openrembg.server.quota.breaker import FAILURES, Breaker
 from openrembg.server.quota.models import Balance
-from openrembg.server.quota.redis_pool import redis_pool
+from openrembg.server.quota.redis_pool import FAILURES, redis_pool
 from openrembg.server.quota.usage import (
     Month,
     Standing,
@@ -33,7 +31,6 @@ from openrembg.server.quota.usage import (
 # So many users are written at once by those who write all of them, and have so long for it.
 CHUNK: Final = 100
 CHUNK_TIMEOUT_S: Final = 10.0
-MAX_MISSED: Final = 100_000
 
 # KEYS: the index of billing periods, then what is read as it is, the known windows first of all.
 # ARGV: what the names of both counters begin with, then windows that are asked for.
@@ -93,15 +90,13 @@ class SharedUsage:
         )
         self._read_script = self._client.register_script(_READ)
         self._write_script = self._client.register_script(_WRITE)
-        self._lock = threading.Lock()
-        self._missed: set[int] = set()
 
     def usage(self, user_id: int, standing: Standing, asked: Collection[str]) -> Usage | None:
         """Return what a user has and has used, the windows asked for included; None: gone.
 
         standing: what the database has just said.
         """
-        if self._breaker.is_open():
+        if not self._breaker.may_ask():
             return usage_of(user_id)
         try:
             usage = self._usage(user_id, standing, asked)
@@ -111,32 +106,21 @@ class SharedUsage:
         self._breaker.worked()
         return usage
 
-    def publish(self, user_id: int) -> None:
-        """Write what the database says of a user; Redis away, or the database: later."""
-        if self._breaker.is_open():
-            self._miss(user_id)
-            return
+    def publish(self, user_id: int) -> bool:
+        """Write what the database says of a user; return False when Redis is away."""
+        if not self._breaker.may_ask():
+            return False
         try:
             self._publish(user_id)
         except FAILURES as error:
             self._breaker.failed(error)
-            self._miss(user_id)
-        except Error:
-            self._miss(user_id)
-            raise
-        else:
-            self._breaker.worked()
-
-    def publish_missed(self) -> None:
-        """Write the users that could not be written while Redis was away."""
-        while self._missed and not self._breaker.is_open():
-            with self._lock:
-                user_id = self._missed.pop()
-            self.publish(user_id)
+            return False
+        self._breaker.worked()
+        return True
 
     def republish(self, balances: QuerySet[Balance]) -> None:
         """Write some users; Redis away: each when somebody asks for them."""
-        if self._breaker.is_open():
+        if self._breaker.is_away:
             return
         try:
             self.rewrite(balances)
@@ -146,12 +130,12 @@ class SharedUsage:
     def rewrite(self, balances: QuerySet[Balance]) -> int:
         """Write some users whatever stands there, and return how many. Raises one of FAILURES."""
         self._patient.ping()  # Without a single user it has to answer too.
-        return sum(self._rewrite(chunk) for chunk in _chunks(balances))
+        return sum(self.rewriting(balances))
 
-    def _miss(self, user_id: int) -> None:
-        with self._lock:
-            if len(self._missed) < MAX_MISSED:
-                self._missed.add(user_id)
+    def rewriting(self, balances: QuerySet[Balance]) -> Iterator[int]:
+        """Write some users whatever stands there, some at a time, and yield how many each time."""
+        for chunk in _chunks(balances):
+            yield self._rewrite(chunk)
 
     def _usage(self, user_id: int, standing: Standing, asked: Collection[str]) -> Usage | None:
         copy, version = self._fetch(user_id, asked)
@@ -222,11 +206,10 @@ def present_usage(
     return shared.usage(balance.pk, standing_of(balance), asked)
 
 
-def publish(user_id: int) -> None:
-    """Write what the user has into Redis."""
+def publish(user_id: int) -> bool:
+    """Write what the user has into Redis; return False when it could not be written."""
     shared = shared_usage()
-    if shared is not None:
-        shared.publish(user_id)
+    return shared is None or shared.publish(user_id)
 
 
 def publish_plan(plan_id: int) -> None:

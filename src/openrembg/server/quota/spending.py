@@ -7,18 +7,22 @@ calendar month (UTC); both have a Window, and a charge counts in both.
 import datetime as dt
 import uuid
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import Final, cast
 
 from django.db import IntegrityError, OperationalError
 
 from openrembg.server import sql
 from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
-from openrembg.server.quota import counters
+from openrembg.server.quota import counters, deliveries, receipts
 from openrembg.server.quota.balances import save_balance
 from openrembg.server.quota.counters import Channel, Place, Source
 from openrembg.server.quota.ledger import append, changing, period_of, place_of, together
 from openrembg.server.quota.models import Balance, LedgerEntry, Reservation
+from openrembg.server.quota.overdue import AT_ONCE, Watch, is_overdue, settle_each
 from openrembg.server.quota.windows import Period, month_of
+
+_watch: Final = Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,11 @@ def reserve(
     return _reserve(payer, now, lasts)
 
 
-def charge(hold: Hold, at: dt.datetime) -> Source:
+def charge(hold: Hold, at: dt.datetime, *, until_sent: bool = False) -> Source:
     """Turn a reservation into a charge; return which kind of credit it was.
 
-    at: when the picture was asked for. A reservation that is gone, because it took longer than it
+    at: when the picture was asked for. until_sent: undo it unless the picture is known to be sent
+    (see quota/deliveries.py). A reservation that is gone, because it took longer than it
     was held for, is made anew first; raises KeyCap and MonthlyLimit when that cannot be.
     """
     with changing(hold.payer.user_id) as balance:
@@ -138,6 +143,8 @@ def charge(hold: Hold, at: dt.datetime) -> Source:
                 counters.count_of_key(payer.key_id, place.month, was_held=hold.capped)
             counters.count_of_day(payer.user_id, payer.key_id, at.astimezone(dt.UTC).date(), source)
             _append_charge(balance, hold, source, at)
+            if until_sent:
+                deliveries.expect(hold.id, payer.user_id)
         return source
 
 
@@ -154,12 +161,14 @@ def release(hold: Hold) -> bool:
 
 
 def release_overdue(now: dt.datetime, **which: int) -> int:
-    """Give back what servers held that did not come back in time; return how many credits.
-
-    which: a filter, for instance user_id=7.
+    """Give back what servers held or charged that did not come back in time; return how many
+    credits. which: a filter, for instance user_id=7.
     """
-    overdue = Reservation.objects.filter(deadline__lte=now, **which)
-    return sum(release(_hold_of(row)) for row in overdue.order_by("deadline")[:1000])
+    held = Reservation.objects.filter(is_overdue(now), **which).order_by("deadline")[:AT_ONCE]
+    released = settle_each((row.pk, partial(release, _hold_of(row))) for row in held)
+    mine = receipts.running()
+    sending = mine.expected() if mine else frozenset[uuid.UUID]()
+    return released + deliveries.undo_overdue(now, _watch, sending, **which)
 
 
 def _reserve(payer: Payer, now: dt.datetime, lasts: dt.timedelta) -> Hold:

@@ -5,9 +5,9 @@ from typing import Final, TypeVar
 
 from limits.storage import RedisStorage, Storage
 
-from openrembg.server.quota.breaker import FAILURES, TRY_AGAIN_AFTER_S, Breaker
+from openrembg.server.breaker import TRY_AGAIN_AFTER_S, Breaker
 from openrembg.server.quota.local_storage import LocalStorage
-from openrembg.server.quota.redis_pool import REDIS_TIMEOUT_S, redis_pool
+from openrembg.server.quota.redis_pool import FAILURES, REDIS_TIMEOUT_S, redis_pool
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Storages:
     def call(self, operation: Callable[[Storage], T]) -> tuple[T, Storage]:
         """Run an operation and return its result and the storage that it ran on."""
         shared = self._shared
-        if shared is None or self._breaker.is_open():
+        if shared is None or not self._breaker.may_ask():
             return operation(self._local), self._local
         try:
             result = operation(shared)

@@ -15,10 +15,12 @@ from django.db import DataError, connection, transaction
 
 from openrembg.server.accounts.models import ApiKey, User
 from openrembg.server.quota.chain import digest
+from openrembg.server.quota.deliveries import charge_of, return_of
 from openrembg.server.quota.models import (
     GENESIS,
     Balance,
     Day,
+    Delivery,
     KeyMonth,
     LedgerEntry,
     Reservation,
@@ -60,8 +62,15 @@ def mismatches(user_id: int) -> Iterator[str]:
         try:
             yield from _read(user_id, told)
             yield from _compare(user_id, told)
+            yield from _stray_deliveries(user_id)
         except UNREADABLE as error:
             yield f"a row cannot be read ({type(error).__name__})."
+
+
+def _stray_deliveries(user_id: int) -> Iterator[str]:
+    for row in Delivery.objects.filter(user_id=user_id):
+        if charge_of(user_id, str(row.pk)) is None:
+            yield f"delivery {row.pk} is of nothing that was charged."
 
 
 @contextmanager
@@ -95,17 +104,20 @@ def _read(user_id: int, told: Told) -> Iterator[str]:
         _add(entry, told)
         if told.numbers["balance", "prepaid"] < 0:
             yield f"entry {entry.number} spends prepaid credits that were not there."
+        if entry.event == LedgerEntry.RETURN and not _undoes_a_charge(entry):
+            yield f"entry {entry.number} returns what was not charged."
 
 
 def _add(entry: LedgerEntry, told: Told) -> None:
     told.numbers["balance", "prepaid"] += entry.prepaid
     if entry.event == LedgerEntry.PERIOD:
         told.period = entry.cycle_start, entry.cycle_end, entry.next_end
-    if entry.event == LedgerEntry.CHARGE:
+    if entry.event in (LedgerEntry.CHARGE, LedgerEntry.RETURN):
         _add_charge(entry, told)
 
 
 def _add_charge(entry: LedgerEntry, told: Told) -> None:
+    # Of a charge that is undone, both are what the charge counted, taken away again.
     numbers, included, prepaid = told.numbers, -entry.included, -entry.prepaid
     for kind, start in (("month", entry.month_start), ("cycle", entry.cycle_start)):
         if start is not None:
@@ -118,6 +130,13 @@ def _add_charge(entry: LedgerEntry, told: Told) -> None:
     numbers["day", day, entry.key_id, "prepaid"] += prepaid
     if entry.key_id is not None:
         numbers["key month", entry.key_id, entry.month_start, "used"] += included + prepaid
+
+
+def _undoes_a_charge(entry: LedgerEntry) -> bool:
+    charge = charge_of(entry.user_id, entry.reference)
+    if charge is None or charge.number > entry.number:
+        return False
+    return all(getattr(entry, name) == fact for name, fact in return_of(charge).items())
 
 
 def _compare(user_id: int, told: Told) -> Iterator[str]:

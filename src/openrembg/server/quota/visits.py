@@ -19,7 +19,9 @@ from openrembg.server.accounts.asking import Anonymous, Member
 from openrembg.server.errors import DailyLimit, KeyCap, MonthlyLimit
 from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.rates import MINUTE_S, PLENTY, Policy, Rates, Standing
+from openrembg.server.quota.receipts import Receipts
 from openrembg.server.quota.spending import Left
+from openrembg.server.sending import Receipt
 
 Source = Literal["included", "prepaid", "anonymous"]
 
@@ -33,8 +35,12 @@ class Held(Protocol):
     def source(self) -> Source:
         """Whose unit it is."""
 
-    def charge(self) -> None:
-        """Spend it."""
+    def charge(self, receipts: Receipts | None) -> None:
+        """Spend it. receipts: where `receipt` shall lead; None: it stays spent in any case."""
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """Who is to know whether the picture was sent, once it is charged; None: nobody."""
 
     def release(self) -> None:
         """Give it back, if it is still held."""
@@ -75,6 +81,7 @@ class AnonymousVisit:
     _seen: dict[str, Standing] = field(default_factory=dict)
     _held_in: Storage | None = None
     _holds: bool = False
+    receipt: Receipt | None = None
     source: Final[Source] = "anonymous"
 
     def count_request(self) -> None:
@@ -111,16 +118,18 @@ class AnonymousVisit:
         """Return a context that does nothing: no answer is kept."""
         return nullcontext()
 
-    def charge(self) -> None:
-        """Do nothing: what is held is counted already."""
+    def charge(self, receipts: Receipts | None) -> None:
+        """Leave it counted; it is given back when the picture was not sent."""
+        if receipts is not None:
+            self.receipt = receipts.for_unit(self.release)
 
     def release(self) -> None:
         """Give the cut-out back, if it is still held."""
         if not self._holds:
             return
-        self._holds = False
         policy, standing = self.rates.day, self._seen["day"]
         self.rates.give_back(policy, self.block, self._held_in)
+        self._holds = False
         if policy.is_limited:
             back = min(standing.remaining + 1, policy.limit)
             self._seen["day"] = replace(standing, remaining=back)
@@ -209,6 +218,7 @@ class PaidVisit:
 
     visit: Visit
     source: Source
+    receipt: None = None
 
     def count_request(self) -> None:
         """Count the request for the minute. Raises TooFast."""
@@ -221,7 +231,7 @@ class PaidVisit:
         """Hold nothing."""
         return nullcontext(self)
 
-    def charge(self) -> None:
+    def charge(self, receipts: Receipts | None) -> None:
         """Do nothing: it is paid."""
 
     def release(self) -> None:
@@ -243,16 +253,20 @@ class HeldCredit:
     hold: spending.Hold
     visit: MemberVisit
     source: Source = "included"
+    receipt: Receipt | None = None
 
     def __post_init__(self) -> None:
         self.source = self.hold.source
 
-    def charge(self) -> None:
+    def charge(self, receipts: Receipts | None) -> None:
         """Turn the reservation into a charge; `source` says then which kind it was.
 
         It counts on the day on which the picture was asked for, as in the month.
         """
-        self.source = spending.charge(self.hold, self.visit.now)
+        if receipts is not None:
+            self.receipt = receipts.for_credit(self.hold.id, self.hold.payer.user_id)
+        sent = self.receipt is not None
+        self.source = spending.charge(self.hold, self.visit.now, until_sent=sent)
 
     def release(self) -> None:
         """Give the credit back, if it is still held."""
@@ -260,11 +274,18 @@ class HeldCredit:
             self.visit.count(-1)
 
     def try_to_release(self) -> None:
-        """Give the credit back, or leave that to the one who looks for overdue reservations."""
+        """Give the credit back, or leave that to the one who looks for overdue reservations.
+
+        When the database went away in the middle of a commit, nobody knows yet whether it was
+        charged: if it was, that is undone.
+        """
         try:
             self.release()
-        except Error:
-            logger.warning("A credit could not be given back yet", exc_info=True)
+        except Error as error:
+            fields = {"error": type(error).__name__}
+            logger.warning("A credit could not be given back yet", extra={"fields": fields})
+        if self.receipt is not None:
+            self.receipt.failed()
 
 
 def _credits(left: Left) -> Standing:

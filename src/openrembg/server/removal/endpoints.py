@@ -4,15 +4,17 @@ from django.http import HttpRequest, HttpResponse
 
 from openrembg.matting.matter import Matter
 from openrembg.matting.pipeline import Cutout, cut_out
-from openrembg.server.accounts.asking import Member, who_is_asking
+from openrembg.server.accounts.asking import Anonymous, Member, who_is_asking
 from openrembg.server.database import give_back_connection
 from openrembg.server.errors import ClientGone
 from openrembg.server.observability.metrics import count_credit, count_stages
+from openrembg.server.quota import receipts
 from openrembg.server.quota.headers import begin_visit
 from openrembg.server.quota.visits import PaidVisit
 from openrembg.server.removal.answer import picture_answer
 from openrembg.server.removal.retries import attempt
 from openrembg.server.removal.work import Work, client_gone, read_work
+from openrembg.server.sending import how_to_register
 from openrembg.server.service import service
 
 
@@ -33,25 +35,32 @@ def remove_background(request: HttpRequest) -> HttpResponse:
             visit = PaidVisit(visit, this.paid_from)
         visit.check_left()
         work = read_work(request)
+        register = how_to_register(request.META)
+        # A kept answer is its user's, sent or not: the retry gets it, for nothing.
+        waits = register is not None and this.place is None
         with visit.hold() as credit:
             matter = service().backend.matter()
-            cutout = _compute(request, work, matter)
+            cutout = _compute(request, caller, work, matter)
             with visit.settling():
                 if cutout.foreground_detected:
-                    credit.charge()
+                    credit.charge(receipts.running() if waits else None)
                 else:
                     credit.release()
                 answer = picture_answer(cutout, work, credit.source, matter.provider)
                 this.keep(answer, costs=cutout.foreground_detected)
             if cutout.foreground_detected and this.paid_from is None:
                 count_credit(credit.source)
+            if register is not None and credit.receipt is not None:
+                register(credit.receipt)
             return answer
 
 
-def _compute(request: HttpRequest, work: Work, matter: Matter) -> Cutout:
+def _compute(
+    request: HttpRequest, caller: Anonymous | Member, work: Work, matter: Matter
+) -> Cutout:
     """Wait for a slot and cut out. Raises ClientGone when nobody waits for the answer any more."""
     house, gone = service(), client_gone(request)
-    with house.slots.admit(work.pixels, gone, before_waiting=give_back_connection):
+    with house.slots.admit(work.pixels, _who(caller), gone, before_waiting=give_back_connection):
         cutout = cut_out(
             work.picture.source(),
             work.options,
@@ -62,3 +71,8 @@ def _compute(request: HttpRequest, work: Work, matter: Matter) -> Cutout:
     if gone is not None and gone():
         raise ClientGone("left before the first byte")
     return cutout
+
+
+def _who(caller: Anonymous | Member) -> str | int:
+    """Return whose turn it is: a user's, whichever credential was sent, or a network's."""
+    return caller.payer.user_id if isinstance(caller, Member) else caller.block

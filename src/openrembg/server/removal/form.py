@@ -4,9 +4,9 @@ The image's bytes are not copied while the form is read: the part's place in the
 remembered, and `Upload.read()` fetches them in one go.
 """
 
+import hashlib
 import io
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
@@ -28,7 +28,9 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_FILENAME_CHARS = 255
 
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+# One that never ends goes to the end of the header: looking for another start would be quadratic.
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"?')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # RFC 5987: filename*=UTF-8''na%C3%AFve.png
 _EXTENDED_FILENAME = re.compile(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;\s]*)", re.IGNORECASE)
 
@@ -58,6 +60,14 @@ class Upload:
         """Return the part's bytes; valid while the request is being served."""
         self._stream.seek(self._offset)
         return self._stream.read(self.size)
+
+    def sha256(self) -> str:
+        """Return the digest of the part's bytes in hex, of which few are in memory at a time."""
+        digest = hashlib.sha256()
+        self._stream.seek(self._offset)
+        for start in range(0, self.size, READ_BYTES):
+            digest.update(self._stream.read(min(READ_BYTES, self.size - start)))
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +133,9 @@ class _Part:
 
     segment: MultipartSegment
     offset: int
+    name: str
+    filename: str | None
     text: bytearray = field(default_factory=bytearray)
-
-    @property
-    def name(self) -> str:
-        return _utf8(self.segment.name or "")
-
-    @property
-    def filename(self) -> str | None:
-        return _filename(self.segment)
 
     @property
     def keeps_text(self) -> bool:
@@ -172,15 +176,17 @@ def _parts(source: IO[bytes], boundary: bytes, content_length: int | None) -> It
         header_charset="latin-1",
     )
     cutter = _Cutter(source, boundary, content_length)
-    part: _Part | None = None
-    while not parser.closed:
-        piece = cutter.next_piece(in_payload=part is not None)
-        if not piece and cutter.offset == cutter.start:
+    if not cutter.skip_preamble():
+        if cutter.offset == cutter.start:
             return  # an empty body is an empty form
+        raise MalformedForm("No boundary in the body")
+    part: _Part | None = None
+    while not (parser.closed or cutter.complete):
+        piece = cutter.next_piece(in_payload=part is not None)
         # An empty piece is the end: parse() then closes the parser, and raises when parts miss.
         for event in parser.parse(piece):
             if isinstance(event, MultipartSegment):
-                part = _Part(event, cutter.offset)
+                part = _Part(event, cutter.offset, _utf8(event.name or ""), _filename(event))
             elif part is None:
                 continue
             elif event is None:
@@ -191,7 +197,11 @@ def _parts(source: IO[bytes], boundary: bytes, content_length: int | None) -> It
 
 
 class _Cutter:
-    """Cut a body into pieces that end where a header block or a payload ends."""
+    """Cut a body into pieces that end where a header block or a payload ends.
+
+    Neither the text before the first delimiter nor what follows the last one is cut up: the parser
+    would be called for each empty line in it.
+    """
 
     def __init__(self, source: IO[bytes], boundary: bytes, content_length: int | None) -> None:
         self._source = source
@@ -201,6 +211,32 @@ class _Cutter:
         self.start = source.tell()
         # Position in the source of the byte behind the last piece.
         self.offset = self.start
+        # Whether the last piece ended with the delimiter that has two dashes behind it.
+        self.complete = False
+
+    def skip_preamble(self) -> bool:
+        """Go to the first delimiter, whose line break is optional; return whether there is one."""
+        self._pending = self._read()
+        first = self._delimiter[2:]
+        if not self._pending.startswith(first):
+            if not self._skip_to(self._delimiter):
+                return False
+            self._take(2)
+        if len(self._pending) < len(first) + 2:
+            self._pending += self._read()
+        self.complete = self._pending.startswith(first + b"--")
+        return True
+
+    def _skip_to(self, mark: bytes) -> bool:
+        while (found := self._pending.find(mark)) < 0:
+            self._take(max(0, len(self._pending) - len(mark) + 1))
+            block = self._read()
+            if not block:
+                self._take(len(self._pending))
+                return False
+            self._pending += block
+        self._take(found)
+        return True
 
     def next_piece(self, *, in_payload: bool) -> bytes:
         """Return the next bytes, none at the end of the body."""
@@ -210,7 +246,9 @@ class _Cutter:
         while True:
             found = self._pending.find(mark)
             if found >= 0 and len(self._pending) >= found + len(mark) + tail:
-                return self._take(found + len(mark) + tail)
+                piece = self._take(found + len(mark) + tail)
+                self.complete = in_payload and piece.endswith(b"--")
+                return piece
             # Without the mark, all but what may be its beginning can go.
             end = found if found >= 0 else len(self._pending) - len(mark) + 1
             if end > 0:
@@ -247,8 +285,7 @@ def _filename(segment: MultipartSegment) -> str | None:
 
 def _clean(filename: str) -> str:
     last = filename.replace("\\", "/").rpartition("/")[2]
-    printable = "".join(char for char in last if unicodedata.category(char) != "Cc")
-    return printable.strip()[-MAX_FILENAME_CHARS:]
+    return _CONTROL.sub("", last).strip()[-MAX_FILENAME_CHARS:]
 
 
 def _decode(raw: bytes, charset: str) -> str:

@@ -32,16 +32,19 @@ from openrembg.server.errors import (
     OtherPayload,
     StillRunning,
 )
+from openrembg.server.quota import receipts
 from openrembg.server.quota.counters import Source
 from openrembg.server.removal.form import Form
 from openrembg.server.removal.models import MAX_IDEMPOTENCY_KEY, StoredAnswer
 from openrembg.server.removal.schemas import ORDER
-from openrembg.server.removal.work import body_came, client_gone, form_of
+from openrembg.server.removal.waiters import one_more
+from openrembg.server.removal.work import body_came, client_gone, form_of, waiting
 
 KEPT_FOR: Final = dt.timedelta(hours=24)
 WAIT_S: Final = 30.0
 LOOK_AFTER_S: Final = 0.02
-LOOK_AT_LEAST_EVERY_S: Final = 0.25
+# Each look waits half as long again as the one before: a third of the time that it waited anyway.
+LOOK_AT_LEAST_EVERY_S: Final = 1.0
 MIB: Final = 1024 * 1024
 # A larger answer is computed again for a retry.
 MAX_KEPT_BYTES: Final = 16 * MIB
@@ -76,12 +79,17 @@ class Place:
             raise StillRunning
 
     def free(self) -> None:
-        """Let the next request with the key begin anew, unless an answer is kept."""
+        """Let the next request with the key begin anew, unless an answer is kept.
+
+        When the database is away: as soon as it is back.
+        """
         place = StoredAnswer.objects.filter(claim=self.claim, headers__isnull=True)
         try:
             place.delete()
         except Error:
-            return  # It frees itself after a while.
+            desk = receipts.running()
+            if desk is not None:  # Else it frees itself after a while.
+                desk.failed(place.delete)
 
     def _has_room(self, size: int) -> bool:
         most = settings.OPENREMBG.kept_answers_mb * MIB
@@ -119,7 +127,7 @@ def attempt(request: HttpRequest, caller: Anonymous | Member) -> Iterator[Attemp
     """Yield the request's attempt; whatever the block raises frees its place.
 
     Raises IdempotencyKeyTooLong, OtherPayload for a key that stood for something else, StillRunning
-    when the first request's answer did not come in time.
+    when the first request's answer did not come in time or too many wait for one.
     """
     key = request.headers.get("Idempotency-Key", "").strip()
     if not key or isinstance(caller, Anonymous) or not body_came(request):
@@ -127,7 +135,7 @@ def attempt(request: HttpRequest, caller: Anonymous | Member) -> Iterator[Attemp
         return
     if len(key) > MAX_IDEMPOTENCY_KEY:
         raise IdempotencyKeyTooLong
-    mine = _enter(caller.payer.user_id, key, fingerprint(form_of(request)), client_gone(request))
+    mine = _enter(request, caller.payer.user_id, key)
     try:
         yield mine
     except BaseException:
@@ -140,7 +148,7 @@ def fingerprint(form: Form) -> str:
     """Return the digest of what a form asks for, however its parts are ordered and delimited."""
     image = None
     if form.image is not None:
-        image = [form.image.filename, hashlib.sha256(form.image.read()).hexdigest()]
+        image = [form.image.filename, form.image.sha256()]
     asked = {name: form.fields[name] for name in ORDER if form.fields.get(name)}
     text = json.dumps([image, asked], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -151,18 +159,27 @@ def forget_expired(now: dt.datetime) -> int:
     return StoredAnswer.objects.filter(expires_at__lte=now).delete()[0]
 
 
-def _enter(user_id: int, key: str, asked: str, gone: Callable[[], bool] | None) -> Attempt:
+def _enter(request: HttpRequest, user_id: int, key: str) -> Attempt:
     """Return the earlier answer, or the place for this request's; wait while another works."""
+    asked = fingerprint(form_of(request))
+    found = _try_to_enter(user_id, key, asked)
+    if found is not None:
+        return found
+    with one_more(user_id), waiting(request):
+        return _wait_to_enter(user_id, key, asked, client_gone(request))
+
+
+def _wait_to_enter(user_id: int, key: str, asked: str, gone: Callable[[], bool] | None) -> Attempt:
     until, pause_s = time.monotonic() + WAIT_S, LOOK_AFTER_S
     while time.monotonic() < until:
-        found = _try_to_enter(user_id, key, asked)
-        if found is not None:
-            return found
         give_back_connection()
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, LOOK_AT_LEAST_EVERY_S)
         if gone is not None and gone():
             raise ClientGone("left while it waited for the first answer")
+        found = _try_to_enter(user_id, key, asked)
+        if found is not None:
+            return found
     raise StillRunning
 
 

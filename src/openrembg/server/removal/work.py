@@ -1,6 +1,7 @@
 """From a request's body to a checked piece of work: a picture, options, and what it will cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,11 @@ from openrembg.matting.decode import Source
 from openrembg.matting.errors import FieldError, InvalidOptions
 from openrembg.matting.options import Options
 from openrembg.matting.pipeline import peak_pixels
-from openrembg.server.errors import BodyTooLarge, InvalidRequest, SpoolFull
+from openrembg.server.errors import BodyTooLarge, InvalidRequest, SpoolFull, StillRunning
 from openrembg.server.removal.form import Form, MalformedForm, read_form
 from openrembg.server.removal.schemas import in_order, parse_options
 from openrembg.server.removal.upload import BadUpload, Picture, check_size, check_upload
+from openrembg.server.threads import TooManyWaiting
 
 EMPTY_FORM: Final = Form(fields={}, image=None)
 _FORM: Final = "openrembg.form"
@@ -50,6 +52,21 @@ def client_gone(request: HttpRequest) -> Callable[[], bool] | None:
     """Return how to ask whether the client hung up, None where the server cannot know."""
     ask = request.META.get("openrembg.client_gone")
     return ask if callable(ask) else None
+
+
+@contextmanager
+def waiting(request: HttpRequest) -> Iterator[None]:
+    """Give this request's thread to another request while the block only waits.
+
+    Raises StillRunning, before the block, when too many requests wait already.
+    """
+    enter = request.META.get("openrembg.waiting", nullcontext)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(enter())
+        except TooManyWaiting as error:
+            raise StillRunning from error
+        yield
 
 
 def _check_body_came(request: HttpRequest) -> None:

@@ -10,8 +10,8 @@ from django.core.cache.backends.redis import RedisCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from openrembg.server.quota.breaker import FAILURES, Breaker
-from openrembg.server.quota.redis_pool import REDIS_TIMEOUT_S
+from openrembg.server.breaker import Breaker
+from openrembg.server.quota.redis_pool import FAILURES, REDIS_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class RedisOrLocal(BaseCache):
         self._local.clear()
 
     def _call(self, operation: Callable[[BaseCache], T]) -> T:
-        if _BREAKER.is_open():
+        if not _BREAKER.may_ask():
             return operation(self._local)
         try:
             result = operation(self._shared)

@@ -5,21 +5,30 @@ import time
 
 import pytest
 
-from openrembg.server.quota.breaker import Breaker
+from openrembg.server.breaker import Breaker
 
 
 def test_after_a_failure_nobody_is_asked_for_a_while() -> None:
     breaker = Breaker("lost", "back", try_again_after_s=0.05)
-    assert not breaker.is_open()
+    assert breaker.may_ask()
     breaker.failed(OSError())
-    assert breaker.is_open()
+    assert not breaker.may_ask()
     time.sleep(0.06)
-    assert not breaker.is_open()
+    assert breaker.may_ask()
+
+
+def test_of_many_who_would_ask_again_one_may() -> None:
+    breaker = Breaker("lost", "back", try_again_after_s=0.2)
+    breaker.failed(OSError())
+    time.sleep(0.21)
+    assert [breaker.may_ask() for _ in range(5)] == [True, False, False, False, False]
+    breaker.worked()
+    assert all(breaker.may_ask() for _ in range(5))
 
 
 def test_an_outage_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     breaker = Breaker("lost", "back", try_again_after_s=0)
-    with caplog.at_level(logging.WARNING, "openrembg.quota"):
+    with caplog.at_level(logging.WARNING, "openrembg.outages"):
         breaker.worked()
         breaker.failed(OSError("redis://:secret@host"))
         breaker.failed(OSError())

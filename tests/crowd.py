@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forms import FORM
-
 from services import HOST
 
 ANSWER_S = 240.0
