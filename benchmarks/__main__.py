@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import goals
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.library import latency_table, measure_library, parts_table
 from benchmarks.machine import machine_facts, noise
@@ -14,6 +15,7 @@ from benchmarks.membership import measure_membership, membership_table
 from benchmarks.overhead import measure_overhead, overhead_table
 from benchmarks.page_paint import SLOWER, measure_page_paint, page_paint_table
 from benchmarks.peer import BENCH, prepare_peer
+from benchmarks.processes import measure_processes, processes_table
 from benchmarks.rates import (
     CLIENTS,
     big_table,
@@ -21,7 +23,10 @@ from benchmarks.rates import (
     measure_rates,
     rate_table,
 )
+from benchmarks.slow import measure_slow, slow_table
+from benchmarks.soak import measure_soak, soak_table
 from benchmarks.table import table
+from benchmarks.uploads import measure_uploads, uploads_table
 from benchmarks.warm_start import measure_warm_start, warm_start_table
 from benchmarks.webhooks import CUSTOMERS, measure_webhooks, webhooks_table
 
@@ -50,8 +55,11 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1 and 9 MP, few rounds: minutes")
     parser.add_argument("--library", action="store_true", help="latency of one photo at a time")
+    parser.add_argument("--server", action="store_true", help="rate and memory of the servers")
     parser.add_argument(
-        "--server", "--load", action="store_true", help="rate and memory of the servers"
+        "--load",
+        action="store_true",
+        help="the servers at 16 clients, big uploads, many requests, slow clients, processes",
     )
     parser.add_argument("--setup", action="store_true", help="warm start of our server")
     parser.add_argument(
@@ -110,6 +118,12 @@ def _library(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _server(chosen: argparse.Namespace) -> dict[str, Any]:
     clients, rounds, seconds = ((1, 16), 1, 4.0) if chosen.quick else (CLIENTS, 3, 6.0)
+    return _beside_the_peer(chosen, clients, rounds, seconds)
+
+
+def _beside_the_peer(
+    chosen: argparse.Namespace, clients: tuple[int, ...], rounds: int, seconds: float
+) -> dict[str, Any]:
     print("## Concurrent clients, 1 MP each\n")
     streams = measure_rates(PHOTOS, clients, chosen.repeats or rounds, seconds)
     print(rate_table(streams), end="\n\n", flush=True)
@@ -121,6 +135,48 @@ def _server(chosen: argparse.Namespace) -> dict[str, Any]:
     return {
         name: [asdict(one) for one in found] for name, found in (("rates", streams), ("big", big))
     }
+
+
+def _load(chosen: argparse.Namespace) -> dict[str, Any]:
+    rounds = 1 if chosen.quick else 3
+    beside = {} if chosen.server else _beside_the_peer(chosen, (goals.MANY,), rounds, 4.0)
+    return {
+        **beside,
+        "processes": _processes(chosen),
+        "uploads": _uploads(chosen),
+        "slow": _slow(chosen),
+        "soak": _soak(chosen),
+    }
+
+
+def _processes(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    print("## One process beside two\n", flush=True)
+    houses = measure_processes(PHOTOS, quick=chosen.quick)
+    print(processes_table(houses), end="\n\n", flush=True)
+    return [asdict(house) for house in houses]
+
+
+def _uploads(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    print("## Uploads of 50 MiB from many clients at once\n", flush=True)
+    crowds = measure_uploads(PHOTOS, quick=chosen.quick)
+    print(uploads_table(crowds), end="\n\n", flush=True)
+    return [asdict(crowd) for crowd in crowds]
+
+
+def _slow(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    print("## Slow clients\n", flush=True)
+    held, waits = measure_slow(PHOTOS, quick=chosen.quick)
+    print(f"At least {held} slow connections were open while others were measured.\n")
+    print(slow_table(waits), end="\n\n", flush=True)
+    return [asdict(one) for one in waits]
+
+
+def _soak(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## Requests of every kind, one after the other\n", flush=True)
+    endured = measure_soak(quick=chosen.quick)
+    print(f"{endured.requests} requests in {endured.seconds:.0f} s.\n")
+    print(soak_table(endured), end="\n\n", flush=True)
+    return asdict(endured)
 
 
 def _overhead(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -165,13 +221,14 @@ def _pages(chosen: argparse.Namespace) -> dict[str, Any]:
 PARTS: Final = {
     "library": _library,
     "server": _server,
+    "load": _load,
     "setup": _setup,
     "membership": _membership,
     "overhead": _overhead,
     "webhooks": _webhooks,
     "pages": _pages,
 }
-WITH_PEER: Final = ("library", "server", "setup")
+WITH_PEER: Final = ("library", "server", "load", "setup")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,12 @@ RATE_AT_16: Final[dict[str, float]] = {"png": 12, "webp": 8}
 MANY: Final = 16
 PEAK_1_MP_GB: Final = 0.35
 PEAK_50_MP_GB: Final = 1.0
+# Of 64 clients with 50 MiB each.
+PEAK_UPLOADS_GB: Final = 2.5
+# Of resident memory, over a thousand requests.
+GROWTH_MB: Final = 1.0
+# How many times longer others may wait while slow clients hold their connections.
+SLOWED_BY: Final = 1.2
 WARM_START_S: Final = 3.0
 MEMBERSHIP_P99_MS: Final = 50.0
 OVERHEAD_MS: Final = 5.0

@@ -49,13 +49,18 @@ class Load:
 
 
 def form(job: Job, photo: bytes) -> bytes:
-    """Return the multipart/form-data body of one request (RFC 7578)."""
+    """Return the multipart/form-data body of one request."""
+    return multipart(job.fields, job.field_name, photo)
+
+
+def multipart(fields: dict[str, str], field_name: str, photo: bytes) -> bytes:
+    """Return a form with a photo in its last part (RFC 7578)."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in job.fields.items()
+        for name, value in fields.items()
     ]
     head = (
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{job.field_name}"; '
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field_name}"; '
         'filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     )
     return b"".join((*parts, head.encode(), photo, f"\r\n--{BOUNDARY}--\r\n".encode()))

@@ -18,6 +18,11 @@ def peak_bytes(pid: int, proc: Path = PROC) -> int:
     return _status_bytes(pid, "VmHWM", proc)
 
 
+def resident_bytes(pid: int, proc: Path = PROC) -> int:
+    """Return the resident size that a process has now, 0 when it has ended."""
+    return _status_bytes(pid, "VmRSS", proc)
+
+
 def available_bytes(proc: Path = PROC) -> int:
     """Return how much memory the machine can still give without swapping."""
     return _field_bytes((proc / "meminfo").read_text(), "MemAvailable")

@@ -17,10 +17,11 @@ from typing import Final
 from benchmarks import goals
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.load import BOUNDARY, HOST, Job, form
+from benchmarks.members import new_member
 from benchmarks.models import SHIPPED
 from benchmarks.photos import photo_file
 from benchmarks.series import Series
-from benchmarks.servers import Server, our_admin, our_server
+from benchmarks.servers import Server, our_server
 from benchmarks.table import table
 
 MEGAPIXELS: Final = 0.1
@@ -39,7 +40,7 @@ class Overhead:
 def measure_overhead(photos: Path, pairs: int) -> Overhead:
     """Ask in turns, anonymously and with a key."""
     with tempfile.TemporaryDirectory() as folder:
-        key = _member(Path(folder))
+        key = new_member(Path(folder))
         redis_url = os.environ.get("REDIS_URL", "")
         with our_server(Path(folder), model=SHIPPED, redis_url=redis_url) as server:
             anonymous, member = _in_turns(server, photo_file(photos, MEGAPIXELS), key, pairs)
@@ -85,11 +86,3 @@ def _ask(connection: http.client.HTTPConnection, body: bytes, headers: Mapping[s
     if response.status != 200:
         raise BenchmarkFailed(f"a cut-out was answered with {response.status}")
     return (time.perf_counter() - start) * 1000
-
-
-def _member(data: Path) -> str:
-    """Make a user with plenty of credits; return an API key."""
-    email = f"bench-{time.time_ns()}@example.com"
-    our_admin(data, "plan", email, "--credits", "1000000", "--per-minute", "1000000")
-    our_admin(data, "create-user", email, "--verified", "--plan", email)
-    return our_admin(data, "create-key", email)

@@ -91,11 +91,11 @@ def _streams(photo: Path, clients: int, rounds: int, seconds: float) -> list[Str
     ):
         servers = {server.name: server for server in (plain, colored, peer)}
         for side, output in kinds:
-            _loaded(_job(servers[side], photo, output, 1, seconds, most=2))
+            loaded(job_for(servers[side], photo, output, 1, seconds, most=2))
         for _ in range(rounds):
             for side, output in kinds:
-                job = _job(servers[side], photo, output, clients, seconds)
-                loads[side, output].append(_loaded(job))
+                job = job_for(servers[side], photo, output, clients, seconds)
+                loads[side, output].append(loaded(job))
     peaks = {plain.name: plain_peak, colored.name: colored_peak, peer.name: peer_peak}
     return [
         Stream(side, output, clients, tuple(loads[side, output]), peaks[side].bytes)
@@ -129,11 +129,11 @@ def _burst(
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as server:
         # The first request loads the peer's model: a small photo pays for it, unmeasured.
         small = photo_file(photo.parent, 1)
-        _loaded(_job(server, small, output, 1, REQUEST_S, most=1))
+        loaded(job_for(server, small, output, 1, REQUEST_S, most=1))
         with watched(server.pid, FLOOR_BYTES) as (peak, short):
-            job = _job(server, photo, output, clients, BIG_REQUEST_S, clients, BIG_REQUEST_S)
+            job = job_for(server, photo, output, clients, BIG_REQUEST_S, clients, BIG_REQUEST_S)
             try:
-                load = _loaded(job, short)
+                load = loaded(job, short)
             finally:
                 if short.is_set():
                     # At once: what it still works on would take the machine's last memory.
@@ -141,7 +141,7 @@ def _burst(
         return Stream(server.name, output, clients, (load,), peak.bytes)
 
 
-def _job(
+def job_for(
     server: Server,
     photo: Path,
     output: str,
@@ -163,7 +163,7 @@ def _job(
     )
 
 
-def _loaded(job: Job, give_up: threading.Event | None = None) -> Load:
+def loaded(job: Job, give_up: threading.Event | None = None) -> Load:
     """Run the load client on a job; `give_up` ends it at once.
 
     Raises BenchmarkFailed when not one image came back, or the client had to be ended.

@@ -11,7 +11,7 @@ def test_no_part_named_means_all_parts() -> None:
 def test_named_part_runs_alone() -> None:
     chosen = arguments(["--load"])
 
-    assert (chosen.library, chosen.server, chosen.setup) == (False, True, False)
+    assert (chosen.library, chosen.server, chosen.load) == (False, False, True)
 
 
 def test_sizes_are_read_as_a_list() -> None:
