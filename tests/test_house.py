@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_OURS = {
-    *(".git", ".venv", ".bench", ".cache", "node_modules", "__pycache__", "dist", "build"),
+    *(".git", ".venv", ".bench", ".fuzz", ".cache", "node_modules", "__pycache__", "dist", "build"),
     *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"),
     "shared",
 }
