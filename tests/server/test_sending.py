@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +176,28 @@ def test_what_the_server_breaks_off_when_it_ends_has_failed() -> None:
     assert shop.said_of("/small") == ["delivered"]
     half.close()
     whole.close()
+
+
+def test_a_look_between_the_kernels_taking_and_our_counting_closes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting, counted, count = threading.Event(), threading.Event(), Sending.add
+
+    def count_late(self: Sending, size: int) -> None:
+        if size > MIB and not counting.is_set():
+            counting.set()
+            counted.wait(0.5)
+        count(self, size)
+
+    monkeypatch.setattr(Sending, "add", count_late)
+    shop = Shop()
+    with running(shop) as server, connected(server) as client:
+        client.send(get("/large"))
+        assert counting.wait(PATIENCE_S)
+        server._sweep(time.monotonic())
+        counted.set()
+        client.answer()
+        assert shop.said_of("/large") == ["delivered"]
 
 
 def test_an_answer_after_the_server_has_ended_has_failed() -> None:

@@ -151,7 +151,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def _taken_by_client(self) -> int:
         """Return how many bytes have reached the client's side of the connection, ever."""
-        return self._sending.sent - _held_by_kernel(self.socket)
+        # Without the lock, the kernel may hold what another thread is about to count as sent.
+        with self.outbuf_lock:
+            return self._sending.sent - _held_by_kernel(self.socket)
 
     def gives_way_as(self, now: float) -> tuple[int, float] | None:
         """Return how soon this connection is closed where there is no room for another one.
