@@ -1,7 +1,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,24 @@ IMAGE = b"HTTP/1.1 200 OK\r\nX-Credits-Charged: 1\r\nContent-Length: 0\r\n\r\n"
 
 
 @contextlib.contextmanager
-def one_answer(answer: bytes, after_bytes: int) -> Iterator[int]:
-    """Run a server for one client that answers when so much has come; yield its port."""
+def one_answer(answer: bytes, after: Callable[[bytes], bool]) -> Iterator[int]:
+    """Run a server for one client that answers after a piece like that; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
 
         def serve() -> None:
             connection = stack.enter_context(listening.accept()[0])
-            come = 0
-            while come < after_bytes and (data := connection.recv(MIB)):
-                come += len(data)
+            while (piece := connection.recv(MIB)) and not after(piece):
+                pass
             connection.sendall(answer)
 
         server = threading.Thread(target=serve)
         server.start()
         yield int(listening.getsockname()[1])
         server.join()
+
+
+def is_last_of_a_form(piece: bytes) -> bool:
+    return piece.endswith(b"--\r\n")
 
 
 def job(port: int, folder: Path) -> Job:
@@ -39,7 +42,7 @@ def job(port: int, folder: Path) -> Job:
 
 
 def test_client_stops_at_an_answer_that_comes_before_the_end(tmp_path: Path) -> None:
-    with one_answer(FULL, after_bytes=1) as port:
+    with one_answer(FULL, after=bool) as port:
         (upload,) = upload_at_once(job(port, tmp_path))
 
     assert (upload.status, upload.retry_after, upload.refused_early) == (503, "2", True)
@@ -47,7 +50,7 @@ def test_client_stops_at_an_answer_that_comes_before_the_end(tmp_path: Path) -> 
 
 
 def test_client_sends_everything_when_nothing_stops_it(tmp_path: Path) -> None:
-    with one_answer(IMAGE, after_bytes=SIZE) as port:
+    with one_answer(IMAGE, after=is_last_of_a_form) as port:
         (upload,) = upload_at_once(job(port, tmp_path))
 
     assert (upload.status, upload.charged, upload.refused_early) == (200, 1, False)
