@@ -151,9 +151,9 @@ def _load(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _processes(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     print("## One process beside two\n", flush=True)
-    houses = measure_processes(PHOTOS, quick=chosen.quick)
-    print(processes_table(houses), end="\n\n", flush=True)
-    return [asdict(house) for house in houses]
+    streams = measure_processes(PHOTOS, quick=chosen.quick)
+    print(processes_table(streams), end="\n\n", flush=True)
+    return [asdict(stream) for stream in streams]
 
 
 def _uploads(chosen: argparse.Namespace) -> list[dict[str, Any]]:

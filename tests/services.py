@@ -77,13 +77,18 @@ class Service:
     def _family(self) -> list[int]:
         pids = [self.process.pid]
         for pid in pids:
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                pids += [int(child) for child in task.read_text().split()]
+            pids += children_of(pid)
         return pids
 
 
 # What the fixture `start_server` gives: start_server(NAME="value", …) runs one more server.
 StartServer = Callable[..., Service]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started and that have not ended."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def free_port() -> int:

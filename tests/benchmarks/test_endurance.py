@@ -4,7 +4,8 @@ import tempfile
 import pytest
 from benchmarks.holdings import Holdings, holdings
 from benchmarks.load import Load
-from benchmarks.processes import House, processes_table
+from benchmarks.processes import processes_table
+from benchmarks.rates import Stream
 from benchmarks.slow import Waits, p95, slow_table
 from benchmarks.slow_clients import kinds
 from benchmarks.soak import Soak, mixture, slope, soak_table
@@ -66,7 +67,10 @@ def test_half_of_the_slow_send_heads_and_a_third_bodies() -> None:
 
 def test_processes_stand_side_by_side() -> None:
     load = Load(seconds=2.0, latencies=[0.5] * 10)
-    houses = (House(1, "png", (load,), 10**9), House(2, "png", (load, load), 2 * 10**9))
-    text = processes_table(houses)
+    streams = (
+        Stream("1", "png", 16, (load,), 10**9),
+        Stream("2", "png", 16, (load, load), 2 * 10**9),
+    )
+    text = processes_table(streams)
 
     assert cells(text, 1) == ["PNG", "2", "5.0 (5.0–5.0)", "500", "2.00", "0", "0"]

@@ -218,6 +218,23 @@ def mixed_load(
             thread.join()
 
 
+@contextmanager
+def load_through_a_fault(
+    house: House, server: Service, key: str, *allowed: int, pictures: int, think_s: float = 0.0
+) -> Iterator[MixedLoad]:
+    """Let clients ask while the block runs; in the end all must be well again.
+
+    allowed: what else than what they should get they may be answered. pictures: so many requests
+    are answered well before the block, and after it.
+    """
+    with mixed_load([server], key, think_s=think_s) as load:
+        load.wait_for(pictures)
+        yield load
+        load.wait_for(pictures)
+    assert not load.unexpected(*allowed)
+    assert_the_books_agree(house, server, load)
+
+
 def assert_the_books_agree(
     house: House, server: Service, load: MixedLoad, *, may_be_free: int = 0, beside: int = 0
 ) -> None:

@@ -4,13 +4,12 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from mixed_load import assert_the_books_agree, mixed_load
 
 from houses import House, wait_until
-from services import HOST, Service
+from services import HOST, Service, children_of
 
 pytestmark = pytest.mark.wire
 
@@ -21,8 +20,7 @@ SOON = {"OPENREMBG_REQUEST_TIMEOUT_S": "2", "OPENREMBG_QUEUE_TIMEOUT_S": "5"}
 
 def children(server: Service) -> set[int]:
     """Return the ids of a server's processes."""
-    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    return {int(child) for task in tasks for child in task.read_text().split()}
+    return set(children_of(server.process.pid))
 
 
 def tell_twice(server: Service) -> int:

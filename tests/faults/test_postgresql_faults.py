@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from mixed_load import MixedLoad, assert_the_books_agree, mixed_load
+from mixed_load import MixedLoad, load_through_a_fault
 from restarts import Restarting, restarting
 
 from databases import PostgreSQL
@@ -44,12 +44,10 @@ class Scene:
     @contextmanager
     def load(self) -> Iterator[MixedLoad]:
         """Let clients ask while the block runs; in the end all must be well again."""
-        with mixed_load([self.server], self.key, think_s=0.4) as load:
-            load.wait_for(PICTURES)
+        with load_through_a_fault(
+            self.home, self.server, self.key, 503, pictures=PICTURES, think_s=0.4
+        ) as load:
             yield load
-            load.wait_for(PICTURES)
-        assert not load.unexpected(503)
-        assert_the_books_agree(self.home, self.server, load)
 
     def operator(self, name: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
         """Open a connection past the line."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from mixed_load import MixedLoad, assert_the_books_agree, mixed_load
+from mixed_load import MixedLoad, load_through_a_fault
 from redis import Redis
 from restarts import Restarting, restarting
 
@@ -40,14 +40,12 @@ class Scene:
     @contextmanager
     def load(self) -> Iterator[MixedLoad]:
         """Let clients ask while the block runs; then nothing may have gone wrong."""
-        with mixed_load([self.server], self.key, think_s=0.4) as load:
-            load.wait_for(PICTURES)
+        with load_through_a_fault(
+            self.home, self.server, self.key, pictures=PICTURES, think_s=0.4
+        ) as load:
             yield load
             # Back for good, and still in order.
             wait_until(lambda: self.told(LOST) == self.told(BACK))
-            load.wait_for(PICTURES)
-        assert not load.unexpected()
-        assert_the_books_agree(self.home, self.server, load)
 
     def told(self, sentence: str) -> int:
         """Return how often the server's log says so."""

@@ -6,12 +6,13 @@ gives the same file.
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from seeds import jpeg_segment, png_chunk, riff, riff_chunk, seeds
 
+Kind = TypeVar("Kind", bytes, int)
 Mutation = Callable[[bytes, Random], bytes]
 
 # Numbers at which programs go wrong.
@@ -97,6 +98,28 @@ ANYWHERE: Final[tuple[Mutation, ...]] = (
 )
 
 
+def _one_broken(parts: list[tuple[Kind, bytes]], chance: Random) -> list[tuple[Kind, bytes]]:
+    """Return the parts of a file with the inside of one of them broken."""
+    at = chance.randrange(len(parts))
+    kind, body = parts[at]
+    parts[at] = kind, chance.choice((flip, truncate, repeat, noise, overwrite))(body, chance)
+    return parts
+
+
+def _reordered(
+    parts: list[tuple[Kind, bytes]], kinds: Sequence[Kind], chance: Random
+) -> list[tuple[Kind, bytes]]:
+    """Return the parts shuffled, with one doubled, or with one that has another kind."""
+    at = chance.randrange(len(parts))
+    if chance.random() < 0.4:
+        parts[at] = chance.choice(kinds), parts[at][1]
+    elif chance.random() < 0.5:
+        parts.insert(chance.randrange(len(parts)), parts[at])
+    else:
+        chance.shuffle(parts)
+    return parts
+
+
 def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     chunks, position = [], 8
     while position + 8 <= len(data):
@@ -127,28 +150,14 @@ def png_header(data: bytes, chance: Random) -> bytes:
 def png_body(data: bytes, chance: Random) -> bytes:
     """Break the inside of one chunk and put its checksum right."""
     chunks = _png_chunks(data)
-    if not chunks:
-        return data
-    at = chance.randrange(len(chunks))
-    name, body = chunks[at]
-    chunks[at] = name, chance.choice((flip, truncate, repeat, noise, overwrite))(body, chance)
-    return _as_png(chunks)
+    return _as_png(_one_broken(chunks, chance)) if chunks else data
 
 
 def png_order(data: bytes, chance: Random) -> bytes:
     """Shuffle, double or rename chunks."""
-    chunks = _png_chunks(data)
-    if not chunks:
-        return data
-    at = chance.randrange(len(chunks))
     names = (b"IDAT", b"PLTE", b"tRNS", b"iCCP", b"fdAT", b"fcTL", b"acTL", b"eXIf", b"zTXt")
-    if chance.random() < 0.4:
-        chunks[at] = chance.choice(names), chunks[at][1]
-    elif chance.random() < 0.5:
-        chunks.insert(chance.randrange(len(chunks)), chunks[at])
-    else:
-        chance.shuffle(chunks)
-    return _as_png(chunks)
+    chunks = _png_chunks(data)
+    return _as_png(_reordered(chunks, names, chance)) if chunks else data
 
 
 def png_length(data: bytes, chance: Random) -> bytes:
@@ -173,12 +182,7 @@ def _as_webp(chunks: list[tuple[bytes, bytes]]) -> bytes:
 def webp_body(data: bytes, chance: Random) -> bytes:
     """Break the inside of one chunk."""
     chunks = _riff_chunks(data)
-    if not chunks:
-        return data
-    at = chance.randrange(len(chunks))
-    name, body = chunks[at]
-    chunks[at] = name, chance.choice((flip, truncate, repeat, noise, overwrite))(body, chance)
-    return _as_webp(chunks)
+    return _as_webp(_one_broken(chunks, chance)) if chunks else data
 
 
 def webp_canvas(data: bytes, chance: Random) -> bytes:
@@ -191,18 +195,9 @@ def webp_canvas(data: bytes, chance: Random) -> bytes:
 
 def webp_order(data: bytes, chance: Random) -> bytes:
     """Shuffle, double or rename chunks."""
-    chunks = _riff_chunks(data)
-    if not chunks:
-        return data
-    at = chance.randrange(len(chunks))
     names = (b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"ANIM", b"EXIF", b"ICCP")
-    if chance.random() < 0.4:
-        chunks[at] = chance.choice(names), chunks[at][1]
-    elif chance.random() < 0.5:
-        chunks.insert(chance.randrange(len(chunks)), chunks[at])
-    else:
-        chance.shuffle(chunks)
-    return _as_webp(chunks)
+    chunks = _riff_chunks(data)
+    return _as_webp(_reordered(chunks, names, chance)) if chunks else data
 
 
 def webp_size(data: bytes, chance: Random) -> bytes:
@@ -235,12 +230,7 @@ def _as_jpeg(segments: list[tuple[int, bytes]]) -> bytes:
 def jpeg_body(data: bytes, chance: Random) -> bytes:
     """Break the inside of one segment and put its length right."""
     segments = _jpeg_segments(data)
-    if not segments:
-        return data
-    at = chance.randrange(len(segments))
-    kind, body = segments[at]
-    segments[at] = kind, chance.choice((flip, truncate, repeat, noise, overwrite))(body, chance)
-    return _as_jpeg(segments)
+    return _as_jpeg(_one_broken(segments, chance)) if segments else data
 
 
 def jpeg_frame(data: bytes, chance: Random) -> bytes:
@@ -262,16 +252,7 @@ def jpeg_frame(data: bytes, chance: Random) -> bytes:
 def jpeg_order(data: bytes, chance: Random) -> bytes:
     """Shuffle or double segments, or give one another kind."""
     segments = _jpeg_segments(data)
-    if not segments:
-        return data
-    at = chance.randrange(len(segments))
-    if chance.random() < 0.4:
-        segments[at] = chance.choice(range(0xC0, 0xFF)), segments[at][1]
-    elif chance.random() < 0.5:
-        segments.insert(chance.randrange(len(segments)), segments[at])
-    else:
-        chance.shuffle(segments)
-    return _as_jpeg(segments)
+    return _as_jpeg(_reordered(segments, range(0xC0, 0xFF), chance)) if segments else data
 
 
 def jpeg_length(data: bytes, chance: Random) -> bytes:

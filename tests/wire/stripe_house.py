@@ -153,14 +153,6 @@ def window(server: Service, member: Member) -> tuple[int, int, bool]:
     return shown["periodStartUnix"], shown["periodEndUnix"], shown["stripeBillingSynced"]
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for something to become true; fail when it does not."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 async def _ask_all(ports: Sequence[int], requests: Sequence[bytes]) -> list[int]:
     turns = itertools.islice(itertools.cycle(ports), len(requests))
     connections = await asyncio.gather(*(asyncio.open_connection(HOST, port) for port in turns))

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from stripe_house import Member, StripeHouse, ask, stripe_house, tell, wait_until, window
+from stripe_house import Member, StripeHouse, ask, stripe_house, tell, window
 
 from crowd import Seen, ask_at_once
 from databases import Sqlite
 from fakes.stripe_events import BASIL, MONTH_S, OLD, Stripe
 from forms import field, form, photo
+from houses import wait_until
 from pictures import picture
 from services import Service
 

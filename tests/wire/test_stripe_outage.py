@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from stripe_house import StripeHouse, ask, stripe_house, tell, wait_until
+from stripe_house import StripeHouse, ask, stripe_house, tell
 
 from databases import PostgreSQL
 from fakes.stripe_events import Event, Stripe
+from houses import wait_until
 from services import HOST, Service, postgresql_server
 
 pytestmark = pytest.mark.wire

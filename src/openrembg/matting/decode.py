@@ -128,7 +128,7 @@ def _decode(data: bytes, header: Header, min_width: int, min_height: int) -> Pho
     if header.format == "jpeg":
         return _decode_jpeg(data, header, min_width, min_height)
     if header.format == "png":
-        _check_png_chunks(data)
+        _check_png_checksums(data)
     if header.format == "webp" and libwebp.available():
         return _decode_webp(data, header)
     if header.format == "bmp" and data[30:34] in _RUN_LENGTHS:
@@ -161,7 +161,7 @@ def _decode_jpeg(data: bytes, header: Header, min_width: int, min_height: int) -
     return Photo(to_srgb(pixels, header.icc), None)
 
 
-def _check_png_chunks(data: bytes) -> None:
+def _check_png_checksums(data: bytes) -> None:
     """Raise UndecodableImage for a torn file or a wrong checksum: Pillow skips those of IDAT.
 
     Source: W3C PNG, third edition, section 5.3.

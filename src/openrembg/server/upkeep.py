@@ -24,11 +24,11 @@ from openrembg.server.quota.spending import release_overdue
 from openrembg.server.quota.warning_mails import send_due
 from openrembg.server.quota.warnings import note_warnings
 from openrembg.server.quota.windows import unix
+from openrembg.server.regularly import regularly
 from openrembg.server.removal.retries import forget_expired
 
 EVERY_S: Final = 10.0
 SESSIONS_EVERY_S: Final = 3600.0
-STOP_S: Final = 5.0
 LAPSED_AT_ONCE: Final = 500
 
 logger = logging.getLogger("openrembg.upkeep")
@@ -41,25 +41,17 @@ def start(
     every_s: float = EVERY_S, sessions_every_s: float = SESSIONS_EVERY_S
 ) -> Callable[[], None]:
     """Begin, in a thread of its own; return how to end it."""
-    over = threading.Event()
+    sessions_at = time.monotonic()
 
-    def run() -> None:
-        sessions_at = time.monotonic()
-        while not over.wait(every_s):
-            tidy(timezone.now())
-            warn(timezone.now())
-            if time.monotonic() >= sessions_at:
-                sessions_at += sessions_every_s
-                forget_sessions()
+    def turn(_over: threading.Event) -> None:
+        nonlocal sessions_at
+        tidy(timezone.now())
+        warn(timezone.now())
+        if time.monotonic() >= sessions_at:
+            sessions_at += sessions_every_s
+            forget_sessions()
 
-    thread = threading.Thread(target=run, name="upkeep", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        over.set()
-        thread.join(STOP_S)
-
-    return stop
+    return regularly("upkeep", every_s, turn)
 
 
 def tidy(now: dt.datetime) -> None:

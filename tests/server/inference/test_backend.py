@@ -7,7 +7,8 @@ from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import CorruptModel
 from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.errors import NotReady
-from openrembg.server.inference.backend import Backend, State, backend_for
+from openrembg.server.inference.backend import Backend, backend_for
+from openrembg.server.inference.state import State
 from openrembg.server.settings import Settings
 
 

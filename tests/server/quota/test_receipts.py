@@ -1,8 +1,7 @@
 """What the server tells of its answers is written down, whenever the database answers."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from rmbg_client import send
 
+from houses import wait_until
 from openrembg.server.quota import deliveries, overdue, receipts, spending
 from openrembg.server.quota.models import Delivery, LedgerEntry, Reservation
 from openrembg.server.quota.receipts import Receipts
@@ -53,13 +53,6 @@ def charged(ada: Person) -> spending.Hold:
     return hold
 
 
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def events(ada: Person) -> list[str]:
     entries = LedgerEntry.objects.filter(user_id=ada.user.pk).order_by("number")
     return list(entries.values_list("event", flat=True))
@@ -75,9 +68,9 @@ def test_what_was_delivered_is_forgotten_and_what_was_not_is_undone(desk: Receip
     told = [desk.for_credit(hold.id, ada.user.pk) for hold in holds]
     told[0].delivered()
     told[1].failed()
-    eventually(lambda: Delivery.objects.count() == 1)
+    wait_until(lambda: Delivery.objects.count() == 1)
     assert Delivery.objects.get().pk == holds[2].id
-    eventually(lambda: events(ada) == ["charge"] * 3 + ["return"])
+    wait_until(lambda: events(ada) == ["charge"] * 3 + ["return"])
     assert desk.expected() == {holds[2].id}
     assert list(mismatches(ada.user.pk)) == []
 
@@ -100,7 +93,7 @@ def test_a_slow_reader_is_waited_for() -> None:
     slow, dead = charged(ada), charged(ada)
     desk.for_credit(slow.id, ada.user.pk)
     Delivery.objects.update(deadline=timezone.now())
-    eventually(lambda: Delivery.objects.filter(deadline__gt=timezone.now()).exists())
+    wait_until(lambda: Delivery.objects.filter(deadline__gt=timezone.now()).exists())
     assert spending.release_overdue(timezone.now()) == 1
     assert Delivery.objects.get().pk == slow.id
     assert not deliveries.undo(dead.id, ada.user.pk)
@@ -124,7 +117,7 @@ def test_a_database_that_is_away_loses_nothing(
     desk.for_unit(give_back).failed()
     desk.for_credit(second.id, ada.user.pk).failed()
     assert done.wait(20)
-    eventually(lambda: not Delivery.objects.exists())
+    wait_until(lambda: not Delivery.objects.exists())
     assert events(ada) == ["charge", "charge", "return"]
 
 
@@ -142,10 +135,10 @@ def test_what_cannot_be_written_down_is_given_up_and_holds_up_nothing(
     ada = person(credits_=9)
     desk.for_unit(give_back).failed()
     desk.for_credit(charged(ada).id, ada.user.pk).failed()
-    eventually(lambda: events(ada) == ["charge", "return"])
-    eventually(lambda: len(caplog.records) == 2)
+    wait_until(lambda: events(ada) == ["charge", "return"])
+    wait_until(lambda: len(caplog.records) == 2)
     desk.for_credit(charged(ada).id, ada.user.pk).delivered()
-    eventually(lambda: not Delivery.objects.exists())
+    wait_until(lambda: not Delivery.objects.exists())
     assert len(tried) == 3
     first, last = caplog.records
     assert first.exc_info
@@ -164,9 +157,9 @@ def test_the_thread_outlives_what_nobody_thought_of(
         # A mistake of ours: not what the thread expects to be able to ask.
         broken.setattr(desk, "_some_delivered", None)
         desk.for_credit(charged(ada).id, ada.user.pk).delivered()
-        eventually(lambda: caplog.records)
+        wait_until(lambda: caplog.records)
     assert caplog.records[0].exc_info
-    eventually(lambda: not Delivery.objects.exists())
+    wait_until(lambda: not Delivery.objects.exists())
 
 
 @pytest.mark.usefixtures("impatient")

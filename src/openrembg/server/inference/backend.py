@@ -3,30 +3,19 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from openrembg.matting.errors import InferenceFailed, MattingError
 from openrembg.matting.matter import Matter
 from openrembg.matting.runtime import load_matter
 from openrembg.matting.weights import find_weights
 from openrembg.server.errors import NotReady
+from openrembg.server.inference.state import State
 from openrembg.server.settings import Settings
 
 DOES_NOT_RUN: Final = "The model does not run; the server's log says why."
 
 logger = logging.getLogger("openrembg.inference")
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What /ready says. reason: why it failed. The three before it are empty until it is ready."""
-
-    status: Literal["loading", "ready", "failed"]
-    model: str = ""
-    provider: str = ""
-    precision: str = ""
-    reason: str = ""
 
 
 class Backend:

@@ -6,9 +6,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from openrembg.server.inference.state import State
 from openrembg.server.processes.interpreter import python
 from openrembg.server.processes.membership import Membership
 
@@ -21,24 +21,13 @@ REPORT_BYTES: Final = 64 * 1024
 SILENT_LOOKS: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a process that serves says of its model, with the names that /ready has."""
-
-    status: str
-    model: str
-    provider: str
-    precision: str
-    reason: str
-
-
 class Member:
     """A place: the process that is in it, and how long it stays empty after that one's end."""
 
     def __init__(self, index: int) -> None:
         self.index = index
         # What the process said last; None: it does not serve yet.
-        self.report: Report | None = None
+        self.report: State | None = None
         # When an empty place gets its next process, by time.monotonic().
         self.due = 0.0
         self.rest_s = 0.0
@@ -133,7 +122,7 @@ class Member:
             return
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
-            self.report = Report(**json.loads(line))
+            self.report = State(**json.loads(line))
 
     def _forget(self) -> None:
         self._process = None

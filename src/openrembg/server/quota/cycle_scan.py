@@ -16,13 +16,13 @@ from redis import Redis
 
 from openrembg.server.quota import usage_keys as keys
 from openrembg.server.quota.redis_pool import FAILURES, redis_pool
+from openrembg.server.regularly import regularly
 
 # A key that is written just behind a pass waits for the next one to begin and to end. That, and
 # the same again for a process that dies in between, is less than the minute that is promised.
 EVERY_S: Final = 20.0
 SPREAD_S: Final = 15.0
 TURN_S: Final = 2.0
-STOP_S: Final = 5.0
 STEP_KEYS: Final = 250
 MAX_STEPS: Final = 10_000
 # It is there while the present pass, or the next one, need not begin.
@@ -76,26 +76,11 @@ def start_scanning(
     *, every_s: float = EVERY_S, spread_s: float = SPREAD_S, turn_s: float = TURN_S
 ) -> Callable[[], None]:
     """Begin, in a thread of its own, when there is a Redis; return how to end it."""
-    over = threading.Event()
     redis_url: str | None = settings.OPENREMBG.redis_url
     if redis_url is None:
-        return over.set
+        return lambda: None
     scan = CycleScan(Redis.from_pool(redis_pool(redis_url)))
-
-    def run() -> None:
-        while not over.wait(turn_s):
-            _turn(scan, over, every_s, spread_s)
-
-    thread = threading.Thread(target=run, name="cycle-scan", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        over.set()
-        # A thread that Python cuts off at its end may hold a lock of the Redis client, which waits
-        # for it then for ever.
-        thread.join(STOP_S)
-
-    return stop
+    return regularly("cycle-scan", turn_s, lambda over: _turn(scan, over, every_s, spread_s))
 
 
 def _turn(scan: CycleScan, over: threading.Event, every_s: float, spread_s: float) -> None:

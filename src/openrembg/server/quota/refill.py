@@ -7,6 +7,7 @@ one that was filled.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from django.conf import settings
@@ -17,9 +18,9 @@ from openrembg.server.quota import usage_keys as keys
 from openrembg.server.quota.models import Balance
 from openrembg.server.quota.redis_pool import FAILURES, redis_pool
 from openrembg.server.quota.redis_usage import SharedUsage, shared_usage
+from openrembg.server.regularly import regularly
 
 LOOK_EVERY_S: Final = 2.0
-STOP_S: Final = 5.0
 # It tells which run of Redis holds everybody's copy.
 FILLED: Final = f"{keys.PRIVATE}filled"
 # It is there while a server fills, and a while after one that died.
@@ -57,24 +58,11 @@ class Refill:
 
 def start_refilling(look_every_s: float = LOOK_EVERY_S) -> Callable[[], None]:
     """Begin, in a thread of its own, when there is a Redis; return how to end it."""
-    over, shared = threading.Event(), shared_usage()
+    shared = shared_usage()
     if shared is None:
-        return over.set
+        return lambda: None
     refill = Refill(Redis.from_pool(redis_pool(settings.OPENREMBG.redis_url)), shared)
-
-    def run() -> None:
-        while not over.wait(look_every_s):
-            _look(refill, over)
-
-    thread = threading.Thread(target=run, name="refill-redis", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        over.set()
-        # As in cycle_scan.py: Python's end must not cut it off inside the Redis client.
-        thread.join(STOP_S)
-
-    return stop
+    return regularly("refill-redis", look_every_s, partial(_look, refill))
 
 
 def _look(refill: Refill, over: threading.Event) -> None:
