@@ -14,7 +14,8 @@ from mixed_load import assert_the_books_agree, mixed_load
 from forms import photo, post, send
 from houses import House, usage
 from openrembg.matting.weights import DEFAULT_MODEL, PACKAGED_DIR, Card, card_text, read_card
-from openrembg.server.inference.backend import DOES_NOT_RUN, Backend, backend_for
+from openrembg.server.inference.backend import Backend, backend_for
+from openrembg.server.inference.local import DOES_NOT_RUN
 from openrembg.server.settings import Settings
 from pictures import picture
 

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings as DjangoSettings
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.matter import Matter
-from openrembg.server.inference.backend import Backend
+from openrembg.server.inference.local import LocalBackend
 from openrembg.server.service import Service, build, install
 from openrembg.server.settings import Settings
 
@@ -38,7 +38,7 @@ def furnish(settings: DjangoSettings, tmp_path: Path) -> Iterator[Furnish]:
     def set_up(matter: Matter | None = None, **changes: Any) -> Service:
         plain = Settings(data_dir=tmp_path, anonymous_per_minute=-1, anonymous_per_day=-1)
         settings.OPENREMBG = replace(plain, **changes)
-        backend = Backend(lambda: matter or SteadyMatter())
+        backend = LocalBackend(lambda: matter or SteadyMatter())
         backend.wait()
         house = replace(build(settings.OPENREMBG), backend=backend)
         install(house)

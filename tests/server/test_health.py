@@ -7,7 +7,7 @@ from django.test import Client
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import CorruptModel
-from openrembg.server.inference.backend import Backend
+from openrembg.server.inference.local import LocalBackend
 from openrembg.server.service import install, service
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -36,7 +36,7 @@ def test_not_ready_while_the_model_loads(client: Client) -> None:
         may_end.wait()
         return SteadyMatter()
 
-    backend = Backend(load)
+    backend = LocalBackend(load)
     install(replace(service(), backend=backend))
     backend.start()
     response = client.get("/ready")
@@ -50,7 +50,7 @@ def test_not_ready_says_why_the_model_failed(client: Client) -> None:
     def load() -> SteadyMatter:
         raise CorruptModel("The weights do not have their checksum.")
 
-    backend = Backend(load)
+    backend = LocalBackend(load)
     backend.wait()
     install(replace(service(), backend=backend))
     response = client.get("/ready")

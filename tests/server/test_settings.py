@@ -286,3 +286,28 @@ def test_limits_in_memory_are_refused_for_several_processes() -> None:
 )
 def test_what_could_never_work_is_refused(name: str, value: str) -> None:
     assert refused(**{name: value}).startswith(f"{name} must be a ")
+
+
+def test_a_cluster_is_named_by_host_and_port() -> None:
+    for good in ("10.0.0.1:6379", "ray-head.default.svc:6379", "[fd00::1]:6379"):
+        assert read(Settings, {"OPENREMBG_RAY_ADDRESS": good}).ray_address == good
+    for bad in ("10.0.0.1", "ray://10.0.0.1:10001", "user@host:1", "host:port", "host:0", ":1"):
+        assert "OPENREMBG_RAY_ADDRESS must be a host and port" in refused(OPENREMBG_RAY_ADDRESS=bad)
+
+
+def test_replicas_have_a_least_and_a_most_that_fit() -> None:
+    words = {"OPENREMBG_RAY_MIN_REPLICAS": "5", "OPENREMBG_RAY_MAX_REPLICAS": "4"}
+    assert "must not be more than OPENREMBG_RAY_MAX_REPLICAS" in refused(**words)
+
+
+def test_several_processes_do_not_each_start_a_ray() -> None:
+    words = {"OPENREMBG_INFERENCE": "ray", "OPENREMBG_PROCESSES": "2"}
+    assert "OPENREMBG_PROCESSES must be 1" in refused(**words)
+    assert read(Settings, {**words, "OPENREMBG_RAY_ADDRESS": "ray:6379"}).processes == 2
+
+
+def test_more_pictures_are_on_their_way_when_a_cluster_computes() -> None:
+    assert read(Settings, {}).workers_on(8) == 8
+    assert read(Settings, {"OPENREMBG_INFERENCE": "ray"}).workers_on(8) == 32
+    words = {"OPENREMBG_INFERENCE": "ray", "OPENREMBG_WORKERS": "3"}
+    assert read(Settings, words).workers_on(8) == 3

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,12 +32,17 @@ from openrembg.matting.weights import find_weights
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went, in seconds; decode and matte run side by side."""
+    """Where the time went, in seconds; decode and matte run side by side.
+
+    begins_s: when each of the four began, from the cut-out's own beginning; 0 for one that was not
+    needed.
+    """
 
     decode_s: float
     matte_s: float
     compose_s: float
     encode_s: float
+    begins_s: tuple[float, ...] = field(default=(0.0, 0.0, 0.0, 0.0), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +226,11 @@ def _finish(layer: Layer, options: Options) -> Layer:
 
 
 class _Clock:
-    """Adds up seconds by step; steps may run side by side."""
+    """Takes the time of each step; steps may run side by side."""
 
     def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._begins: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
 
     @contextmanager
@@ -232,9 +239,10 @@ class _Clock:
         try:
             yield
         finally:
-            spent = time.perf_counter() - start
-            self._seconds[step] = self._seconds.get(step, 0.0) + spent
+            self._begins[step] = start - self._began
+            self._seconds[step] = time.perf_counter() - start
 
     def timings(self) -> Timings:
         steps = ("decode", "matte", "compose", "encode")
-        return Timings(*(self._seconds.get(step, 0.0) for step in steps))
+        begins = tuple(self._begins.get(step, 0.0) for step in steps)
+        return Timings(*(self._seconds.get(step, 0.0) for step in steps), begins_s=begins)

@@ -1,8 +1,10 @@
 """One shape for every answer that is an error, whoever raised it."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable
+from typing import Final
 
 from django.core.exceptions import (
     BadRequest,
@@ -30,12 +32,15 @@ from openrembg.matting.errors import (
 )
 from openrembg.server import database, errors
 from openrembg.server.cors import is_api
-from openrembg.server.observability.requests import request_id
+from openrembg.server.observability.requests import PROBES, note_error, request_id
 from openrembg.server.quota.headers import PATHS as RMBG_PATHS
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 logger = logging.getLogger("openrembg.answers")
+
+# The start of a request's target in absolute form (RFC 9112, 3.2.2).
+_ORIGIN: Final = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
 
 
 def public(error: Exception) -> errors.PublicError:
@@ -64,6 +69,7 @@ def public(error: Exception) -> errors.PublicError:
 def error_answer(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the JSON answer for an error; our own faults go to the log with their traceback."""
     told = public(error)
+    note_error(request, told.code)
     if isinstance(told, errors.DatabaseAway):
         database.note_trouble()
     if isinstance(told, errors.Internal):
@@ -83,7 +89,7 @@ def one_shape(get_response: GetResponse) -> GetResponse:
     """Return the middleware that gives 405 and too large bodies the shape, and none a charge."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = _host_refused(request) or get_response(request)
+        response = _not_as_written(request) or _host_refused(request) or get_response(request)
         if response.status_code == 405:
             response = _not_allowed(request, response)
         elif response.status_code < 400:
@@ -132,6 +138,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exc_info()[1]
     told = public(error) if isinstance(error, Exception) else errors.Internal()
+    note_error(request, told.code)
     if isinstance(told, errors.DatabaseAway):
         database.note_trouble()
     headers = {**told.headers, "X-Credits-Charged": "0", "Cache-Control": "no-store"}
@@ -142,8 +149,26 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=told.status, headers=headers)
 
 
+def _not_as_written(request: HttpRequest) -> HttpResponse | None:
+    """Answer 404 for /health, /ready and /metrics in disguise, such as //metrics or /%6detrics.
+
+    A proxy that keeps exactly these paths to itself would let such a one through.
+    """
+    if request.path not in PROBES:
+        return None
+    target = request.META.get("REQUEST_URI", request.path)
+    if _ORIGIN.sub("", target, count=1).partition("?")[0] == request.path:
+        return None
+    return error_answer(request, errors.NotFound())
+
+
 def _host_refused(request: HttpRequest) -> HttpResponse | None:
-    """Answer for a Host header that is not served here."""
+    """Answer for a Host header that is not served here.
+
+    Who looks after the server asks by address; those answers have no link to lead astray.
+    """
+    if request.path in PROBES:
+        return None
     try:
         request.get_host()
     except DisallowedHost as error:

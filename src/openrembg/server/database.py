@@ -22,6 +22,7 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.executor import MigrationExecutor
 
 from openrembg.server.environment import DatabaseUnusable
+from openrembg.server.observability.metrics import count_database_trouble
 from openrembg.server.settings import Settings
 
 # Any number will do, as long as all servers take the same.
@@ -87,6 +88,7 @@ def trouble() -> str:
 def note_trouble() -> None:
     """Let `trouble` look closely: something could not be done because of the database."""
     _went_wrong.set()
+    count_database_trouble()
 
 
 def is_trouble(error: Exception) -> bool:

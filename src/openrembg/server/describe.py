@@ -2,8 +2,9 @@
 
     python -m openrembg.server.describe openapi > openapi.json
     python -m openrembg.server.describe settings > docs/settings.md
+    python -m openrembg.server.describe metrics > docs/metrics.md
 
-A test compares both files with this output.
+Tests compare these files with this output.
 """
 
 import json
@@ -33,6 +34,32 @@ reads `OPENREMBG_MODELS_URL`, the folder on the web that holds the models' files
 the publisher's release.
 """
 
+_METRICS: Final = """\
+# What `/metrics` tells
+
+`GET /metrics` answers in Prometheus' text format. It asks for no key, so let the proxy keep it from
+strangers. Whichever process of a server is asked answers for all of its processes; servers are
+asked one by one. Counters begin at 0 when a server starts, and go on when one of its processes is
+replaced. No label holds what a client sent.
+
+[deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml) has alerts, [alerts.md](alerts.md)
+what to do about each, and [deploy/grafana/openrembg.json](../deploy/grafana/openrembg.json) is a
+dashboard: tests ask a Prometheus all that it asks, but no Grafana has shown it yet.
+[tracing.md](tracing.md) tells of single requests.
+
+```yaml
+scrape_configs:
+  - job_name: openrembg
+    static_configs:
+      - targets: ["10.0.0.11:8000", "10.0.0.12:8000"]
+```
+
+A histogram `NAME` has the series `NAME_bucket`, `NAME_sum` and `NAME_count`.
+
+| Metric | Kind | Labels | What it tells |
+|---|---|---|---|
+"""
+
 
 def openapi() -> str:
     """Return the API description of a server with default settings, as JSON."""
@@ -49,6 +76,22 @@ def settings() -> str:
     from openrembg.server.settings import Settings
 
     return _INTRODUCTION + "".join(_row(about) for about in described(Settings)) + _COMMAND_LINE
+
+
+def metrics() -> str:
+    """Return the table of metrics in Markdown."""
+    from openrembg.server.observability.exposition import families
+
+    rows = (
+        (
+            f"`{one.name}`",
+            one.kind,
+            "; ".join(f"`{name}`: {of}" for name, of in one.labels),
+            one.text,
+        )
+        for one in families()
+    )
+    return _METRICS + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main(arguments: list[str]) -> int:
@@ -69,7 +112,11 @@ def _row(about: About) -> str:
     return f"| {name} | {about.kind} | {about.default} | {about.description} |\n"
 
 
-_PAGES: Final[Mapping[str, Callable[[], str]]] = {"openapi": openapi, "settings": settings}
+_PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "openapi": openapi,
+    "settings": settings,
+    "metrics": metrics,
+}
 
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))

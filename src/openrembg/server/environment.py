@@ -264,6 +264,15 @@ def _origin(text: str) -> str:
     return _web_address(text)
 
 
+def _host_and_port(text: str) -> str:
+    parts = urlsplit(f"//{text}")
+    if parts.netloc != text or "@" in text or not parts.hostname or not parts.port:
+        raise ValueError(text)
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError(text)
+    return text
+
+
 def text_but(*beginnings: str, in_ascii: bool = False) -> tuple[str, Callable[[str], object]]:
     """Return the kind of a text that does not begin as other keys do.
 
@@ -290,6 +299,7 @@ NETWORKS = ("comma-separated list of networks such as 10.0.0.0/8", _networks)
 WEB_ADDRESS = ("web address that starts with http:// or https://", _web_address)
 ORIGIN = ("web address without a path such as https://example.com", _origin)
 ORIGINS = ("comma-separated list of origins such as https://example.com, or *", _origins)
+HOST_AND_PORT = ("host and port such as 10.0.0.1:6379", _host_and_port)
 REDIS_ADDRESS = (
     "Redis address that starts with redis://, rediss:// or unix://",
     _redis_address,

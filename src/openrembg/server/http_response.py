@@ -13,6 +13,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer  # type: ignore[import-unty
 from waitress.task import ErrorTask, Task, WSGITask  # type: ignore[import-untyped]
 
 from openrembg.server.http_request import Reception
+from openrembg.server.observability.metrics import count_refusal
 from openrembg.server.spool import Budget
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ class RefusalTask(_OurTask, ErrorTask):  # type: ignore[misc]
         status = HTTPStatus(self.request.error.code)
         code, message = REFUSALS[status]
         request_id = uuid.uuid4().hex
+        count_refusal(status.value, code)
         log.warning("Answered %d %s", status, code, extra={"request_id": request_id})
         body = json.dumps(
             {"error": message, "status": int(status), "code": code, "request_id": request_id}

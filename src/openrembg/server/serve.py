@@ -31,6 +31,7 @@ from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 from openrembg.server.connection import Connection
 from openrembg.server.http_request import Reception
 from openrembg.server.listening import BACKLOG, ServeError, listen, url_of
+from openrembg.server.processes.fill import Fill
 from openrembg.server.spool import Budget
 from openrembg.server.threads import Workers
 
@@ -234,6 +235,19 @@ class Server:
         self._stop_asked = True
         self._listeners[0].pull_trigger()
 
+    def fill(self) -> Fill:
+        """Return what is held of connections, bodies and answers now, and the most of each."""
+        spool, answers = self.reception.budget, self.held_answers
+        return Fill(
+            spool_bytes=spool.used_bytes,
+            spool_limit_bytes=spool.limit_bytes,
+            answer_bytes=answers.used_bytes,
+            answer_limit_bytes=answers.limit_bytes,
+            connections=sum(len(one.active_channels) for one in self._listeners),
+            connection_limit=self.config.connection_limit,
+            backlog=len(self.workers.queue),
+        )
+
     def _make_spool_dir(self) -> None:
         if self.config.spool_dir is None:
             return
@@ -297,16 +311,20 @@ def serve(
     config: ServeConfig,
     *,
     shared: tuple[socket.socket, ...] = (),
+    on_made: Callable[[Server], None] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> int:
     """Serve `application` until SIGTERM or SIGINT; return the process's exit code.
 
-    `on_ready` gets the server's URL once it listens. The first signal stops accepting and lets
-    the requests in flight finish for up to `shutdown_s`; a second one exits at once. One of several
-    processes, which has `shared` sockets, takes a second one for the first: a service manager tells
-    it what its supervisor tells it too. Raises ServeError when the server cannot start.
+    `on_made` gets the server, `on_ready` its URL once it listens. The first signal stops accepting
+    and lets the requests in flight finish for up to `shutdown_s`; a second one exits at once. One
+    of several processes, which has `shared` sockets, takes a second one for the first: a service
+    manager tells it what its supervisor tells it too. Raises ServeError when the server cannot
+    start.
     """
     server = Server(application, _within_open_files(config), shared)
+    if on_made is not None:
+        on_made(server)
     with _stopped_by_signals(server, hurries=not shared):
         if on_ready is not None:
             on_ready(server.url)

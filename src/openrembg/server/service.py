@@ -53,7 +53,7 @@ def _storages(chosen: Settings) -> Storages:
 
 def workers(chosen: Settings) -> int:
     """Return how many pictures are computed at once."""
-    return chosen.workers or available_cores()
+    return chosen.workers_on(available_cores())
 
 
 _lock = threading.Lock()

@@ -19,6 +19,7 @@ from openrembg.matting.weights import DEFAULT_MODEL
 from openrembg.server.environment import (
     DATABASE,
     FOLDER,
+    HOST_AND_PORT,
     HOSTS,
     KEY,
     MAIL_ADDRESS,
@@ -40,10 +41,13 @@ from openrembg.server.environment import (
     text_but,
     whole,
 )
+from openrembg.server.inference.replicas import Replicas
 from openrembg.server.observability.logs import logging_config
 from openrembg.server.processes.membership import place
 from openrembg.server.processes.share import share_of
 
+# While a cluster makes the mattes: a picture then uses this machine's cores for a part of its time.
+PICTURES_PER_CORE: Final = 4
 # The table of the cache, where the database counts attempts; a migration of `accounts` makes it.
 CACHE_TABLE: Final = "accounts_cache"
 
@@ -124,7 +128,83 @@ class Settings:
         whole(1, 1024),
         None,
         gettext_noop("How many pictures are computed at once."),
-        shown=gettext_noop("the cores that this process may use"),
+        shown=gettext_noop(
+            "the cores that this process may use, or four times as many when Ray makes the mattes"
+        ),
+    )
+    inference: Literal["local", "ray"] = setting(
+        "OPENREMBG_INFERENCE",
+        one_of("local", "ray"),
+        "local",
+        gettext_noop(
+            "Where the mattes are made: in this server, or by replicas on a Ray cluster, which "
+            "the extra `ray` brings."
+        ),
+    )
+    ray_address: str | None = setting(
+        "OPENREMBG_RAY_ADDRESS",
+        HOST_AND_PORT,
+        None,
+        gettext_noop("The Ray cluster that makes the mattes."),
+        shown=gettext_noop("a Ray on this machine that ends with the server"),
+    )
+    ray_deploy: Literal["on", "off"] = setting(
+        "OPENREMBG_RAY_DEPLOY",
+        one_of("on", "off"),
+        "on",
+        gettext_noop(
+            "Whether this server starts the replicas when none are deployed on the cluster."
+        ),
+    )
+    ray_min_replicas: int = setting(
+        "OPENREMBG_RAY_MIN_REPLICAS",
+        whole(1, 10_000),
+        1,
+        gettext_noop("How many replicas there are at least."),
+    )
+    ray_max_replicas: int = setting(
+        "OPENREMBG_RAY_MAX_REPLICAS",
+        whole(1, 10_000),
+        4,
+        gettext_noop("How many replicas there are at most."),
+    )
+    ray_replica_cpus: int = setting(
+        "OPENREMBG_RAY_REPLICA_CPUS",
+        whole(1, 1024),
+        1,
+        gettext_noop("How many CPUs each replica has, and threads one matte."),
+    )
+    ray_replica_gpus: int = setting(
+        "OPENREMBG_RAY_REPLICA_GPUS",
+        whole(0, 64),
+        0,
+        gettext_noop("How many GPUs each replica has."),
+    )
+    ray_replica_calls: int = setting(
+        "OPENREMBG_RAY_REPLICA_CALLS",
+        whole(1, 1000),
+        2,
+        gettext_noop(
+            "How many pictures a replica takes at once; another replica starts before all have as "
+            "many."
+        ),
+    )
+    ray_queue: int = setting(
+        "OPENREMBG_RAY_QUEUE",
+        whole(1, 10_000),
+        64,
+        gettext_noop(
+            "How many pictures of each process may wait for a replica before the answer is 503."
+        ),
+    )
+    ray_timeout_s: int = setting(
+        "OPENREMBG_RAY_TIMEOUT_S",
+        whole(1, 3600),
+        30,
+        gettext_noop(
+            "How many seconds a matte may take, a second replica's attempt included, before the "
+            "answer is 503."
+        ),
     )
     edge_colors: Literal["on", "off"] = setting(
         "OPENREMBG_EDGE_COLORS",
@@ -344,6 +424,15 @@ class Settings:
         "info",
         gettext_noop("The least important log lines that are still written."),
     )
+    traces: Literal["off", "on"] = setting(
+        "OPENREMBG_TRACES",
+        one_of("off", "on"),
+        "off",
+        gettext_noop(
+            "Whether requests are traced by OpenTelemetry, which the extra `otel` brings; its "
+            "`OTEL_…` variables say where spans are sent."
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Raise SettingsError for settings that do not go together."""
@@ -354,6 +443,36 @@ class Settings:
                 "OPENREMBG_LIMITS is memory, which processes do not share, so OPENREMBG_PROCESSES "
                 "must be 1."
             )
+        if self.ray_min_replicas > self.ray_max_replicas:
+            raise SettingsError(
+                "OPENREMBG_RAY_MIN_REPLICAS must not be more than OPENREMBG_RAY_MAX_REPLICAS."
+            )
+        if self.inference == "ray" and self.ray_address is None and self.processes > 1:
+            raise SettingsError(
+                "OPENREMBG_INFERENCE is ray without OPENREMBG_RAY_ADDRESS, so that each process "
+                "would start a Ray of its own: OPENREMBG_PROCESSES must be 1."
+            )
+
+    def workers_on(self, cores: int) -> int:
+        """Return how many pictures are computed at once: more where they wait for a cluster."""
+        return self.workers or cores * (PICTURES_PER_CORE if self.inference == "ray" else 1)
+
+    @property
+    def replicas(self) -> Replicas:
+        """What a Ray cluster is to run."""
+        return Replicas(
+            model=self.model,
+            models_dir=None if self.models_dir is None else str(self.models_dir),
+            provider=self.provider,
+            precision=self.precision,
+            min_replicas=self.ray_min_replicas,
+            max_replicas=self.ray_max_replicas,
+            cpus=self.ray_replica_cpus,
+            gpus=self.ray_replica_gpus,
+            calls=self.ray_replica_calls,
+            queue=self.ray_queue,
+            timeout_s=self.ray_timeout_s,
+        )
 
     @property
     def models_folder(self) -> Path:
@@ -432,7 +551,7 @@ def database_settings(chosen: Settings) -> dict[str, Any]:
         from openrembg.matting.runtime import available_cores
         from openrembg.server.postgresql.patience import POOL_S, Connection
 
-        most = chosen.database_connections or max(16, (chosen.workers or available_cores()) + 8)
+        most = chosen.database_connections or max(16, chosen.workers_on(available_cores()) + 8)
         pool = {"min_size": 1, "max_size": most, "connection_class": Connection}
         # A pool that tried for long would try ever more seldom, and come back late.
         pool |= {"timeout": POOL_S, "reconnect_timeout": 3}

@@ -30,14 +30,14 @@ class Budget:
     """Count bytes that are held, up to a limit; safe to use from several threads."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self.used_bytes = 0
 
     def reserve(self, size: int) -> bool:
         """Take `size` bytes, or return False and take nothing when they do not fit."""
         with self._lock:
-            if self.used_bytes + size > self._limit_bytes:
+            if self.used_bytes + size > self.limit_bytes:
                 return False
             self.used_bytes += size
             return True
@@ -45,7 +45,7 @@ class Budget:
     def has_room_for(self, size: int) -> bool:
         """Tell whether `size` bytes could be reserved now; takes nothing."""
         with self._lock:
-            return self.used_bytes + size <= self._limit_bytes
+            return self.used_bytes + size <= self.limit_bytes
 
     def take(self, size: int) -> None:
         """Take `size` bytes, beyond the limit too; nobody can reserve more until they are back."""

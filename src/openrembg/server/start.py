@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,6 +26,8 @@ SPARE_THREADS = 8
 CONNECTIONS = 1000
 HELD_ANSWERS_MB = 256
 CANNOT_START = 2
+NO_RAY = "OPENREMBG_INFERENCE is ray without Ray: ./run setup --extra ray installs it."
+NO_TRACES = "OPENREMBG_TRACES is on without OpenTelemetry: ./run setup --extra otel installs it."
 INTERRUPTED = 130
 
 logger = logging.getLogger("openrembg.start")
@@ -74,6 +77,10 @@ def _run(host: str | None, port: int | None) -> int:
     # Not before: this import reads the environment.
     from openrembg.server.settings import OPENREMBG
 
+    if OPENREMBG.traces == "on" and find_spec("opentelemetry") is None:
+        raise SettingsError(NO_TRACES)
+    if OPENREMBG.inference == "ray" and find_spec("ray") is None:
+        raise SettingsError(NO_RAY)
     host = OPENREMBG.host if host is None else host
     port = OPENREMBG.port if port is None else port
     if OPENREMBG.processes == 1:
@@ -101,6 +108,18 @@ def _serve_alone(settings: "Settings", host: str, port: int) -> int:
         threading.Thread(target=_say_ready, args=arguments, name="say-ready", daemon=True).start()
 
     return serve_here(settings, host, port, on_listening=on_listening)
+
+
+def start_tracing(settings: "Settings") -> Callable[[], None]:
+    """Trace this process if that is chosen; return how to end it. Raises SettingsError."""
+    if settings.traces == "off":
+        return lambda: None
+    # Not before: nobody else has to have it.
+    try:
+        from openrembg.server.observability import traces
+    except ModuleNotFoundError as error:
+        raise SettingsError(NO_TRACES) from error
+    return traces.start()
 
 
 def prepare_data(settings: "Settings") -> None:
@@ -136,13 +155,15 @@ def serve_here(
 
     from openrembg.server import upkeep
     from openrembg.server.database import limit_waits
+    from openrembg.server.observability import standing
     from openrembg.server.quota import publisher, receipts
     from openrembg.server.quota.cycle_scan import start_scanning
     from openrembg.server.quota.redis_usage import publish
     from openrembg.server.quota.refill import start_refilling
     from openrembg.server.serve import ServeConfig, serve
-    from openrembg.server.service import workers
+    from openrembg.server.service import service, workers
 
+    stop_tracing = start_tracing(settings)
     limit_waits()
     # Not before: this begins to load the model.
     from openrembg.server.wsgi import application
@@ -161,8 +182,12 @@ def serve_here(
     stops = [publisher.start(publish), receipts.start()]
     if leads:
         stops = [upkeep.start(), start_scanning(), start_refilling(), *stops]
+    # Last, with the spans of all that was done.
+    stops += [service().backend.stop, stop_tracing]
     try:
-        code = serve(application, config, shared=shared, on_ready=on_listening)
+        code = serve(
+            application, config, shared=shared, on_made=standing.watch, on_ready=on_listening
+        )
     finally:
         for stop in stops:
             stop()

@@ -18,6 +18,8 @@ from django.utils import timezone
 from openrembg.server.billing.subscriptions import reconcile
 from openrembg.server.database import is_trouble, note_trouble, reason
 from openrembg.server.errors import AccountGone
+from openrembg.server.observability import arrears
+from openrembg.server.observability.metrics import count_upkeep_failure
 from openrembg.server.quota.database_storage import forget_ended
 from openrembg.server.quota.models import Balance
 from openrembg.server.quota.spending import release_overdue
@@ -28,6 +30,7 @@ from openrembg.server.regularly import regularly
 from openrembg.server.removal.retries import forget_expired
 
 EVERY_S: Final = 10.0
+ARREARS_EVERY_S: Final = 60.0
 SESSIONS_EVERY_S: Final = 3600.0
 LAPSED_AT_ONCE: Final = 500
 
@@ -41,12 +44,15 @@ def start(
     every_s: float = EVERY_S, sessions_every_s: float = SESSIONS_EVERY_S
 ) -> Callable[[], None]:
     """Begin, in a thread of its own; return how to end it."""
-    sessions_at = time.monotonic()
+    sessions_at = arrears_at = time.monotonic()
 
     def turn(_over: threading.Event) -> None:
-        nonlocal sessions_at
+        nonlocal sessions_at, arrears_at
         tidy(timezone.now())
         warn(timezone.now())
+        if time.monotonic() >= arrears_at:
+            arrears_at += ARREARS_EVERY_S
+            look_for_arrears()
         if time.monotonic() >= sessions_at:
             sessions_at += sessions_every_s
             forget_sessions()
@@ -62,6 +68,11 @@ def tidy(now: dt.datetime) -> None:
 def warn(now: dt.datetime) -> None:
     """Find users whose included credits run out, and send the mails that are due."""
     _do(now, note_warnings, send_due)
+
+
+def look_for_arrears() -> None:
+    """Count what is late, for /metrics."""
+    _do(timezone.now(), arrears.look)
 
 
 def forget_sessions() -> None:
@@ -131,6 +142,7 @@ def _tried(step: Callable[[], object], name: str) -> object:
         if is_trouble(error):
             raise
         connection.close()
+        count_upkeep_failure()
         if name not in _failing:
             _failing.add(name)
             logger.exception("Upkeep failed", extra={"fields": {"step": name}})

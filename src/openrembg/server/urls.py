@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from openrembg.server import answers
 from openrembg.server.api import api
-from openrembg.server.observability.metrics import metrics
+from openrembg.server.observability.exposition import metrics
 from openrembg.server.web import editor, for_machines, refusals
 
 # Before the addresses of its pages are asked for; see web/apps.py.

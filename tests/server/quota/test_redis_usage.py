@@ -17,7 +17,7 @@ from openrembg.server.accounts.models import User
 from openrembg.server.billing.models import Plan
 from openrembg.server.breaker import Breaker
 from openrembg.server.quota import ledger, spending, usage_keys
-from openrembg.server.quota.models import Balance
+from openrembg.server.quota.models import Balance, Window
 from openrembg.server.quota.redis_usage import (
     RedisUnusable,
     SharedUsage,
@@ -247,6 +247,20 @@ def test_a_database_that_was_put_back_wins(client: Client, store: Any) -> None:
     Balance.objects.filter(pk=ada.user.pk).update(prepaid=4, entries=0)
     assert ask(client, ada)["prepaidCredits"] == 4
     assert contents(store, ada.user.pk)["prepaid_credits"] == "4"
+
+
+def test_usage_that_a_restored_database_does_not_know_is_gone(client: Client, store: Any) -> None:
+    ada = person()
+    subscribe(ada.user.pk, PERIOD)
+    version = Balance.objects.get(pk=ada.user.pk).entries
+    spend(ada)
+    assert contents(store, ada.user.pk)[f"api_usage:{MONTH}"] == "1"
+    # The database, as it was before.
+    Window.objects.filter(user=ada.user).update(api=0)
+    Window.objects.filter(user=ada.user, kind="month").delete()
+    Balance.objects.filter(pk=ada.user.pk).update(entries=version)
+    assert ask(client, ada)["api_usage"] == 0
+    assert f"api_usage:{MONTH}" not in contents(store, ada.user.pk)
 
 
 GARBAGE = ("", "abc", "-5", "1.5", "1e3", " 7", "007", "9" * 18 + "99", "9" * 400, "\x00", "٣")

@@ -12,7 +12,7 @@ from rmbg_client import error_of, form, photo, send
 
 from fakes.steady_matter import SteadyMatter
 from openrembg.matting.errors import InferenceFailed
-from openrembg.server.inference.backend import Backend
+from openrembg.server.inference.local import LocalBackend
 from openrembg.server.service import Service, install, service
 
 TOO_FAST = "You're making requests too quickly, Please Upgrade or slow down."
@@ -323,7 +323,7 @@ def test_without_a_model_the_answer_is_503(client: Client) -> None:
         raise InferenceFailed("broken")
 
     house = service()
-    broken = Backend(fail)
+    broken = LocalBackend(fail)
     broken.wait()
     install(Service(broken, house.slots, house.rates))
     response = send(client)

@@ -28,6 +28,7 @@ from openrembg.server.accounts.address_change import APP, SENT, forget_sending
 from openrembg.server.accounts.keys import revoke_all
 from openrembg.server.accounts.models import User, UserToken
 from openrembg.server.accounts.ownership import end_claims, make_way
+from openrembg.server.observability.metrics import count_mail
 
 MAX_ADDRESS = 254
 NOT_CONFIRMED = "account/messages/email_confirmation_failed.txt"
@@ -192,8 +193,11 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # (allauth has no t
             except (SMTPException, OSError) as error:
                 fields = {"mail": template_prefix, "error": type(error).__name__}
                 logger.error("A mail could not be sent", extra={"fields": fields})
+                count_mail(is_sent=False)
                 if template_prefix in AWAITED:
                     self._say_unsent(request, email)
+                return
+            count_mail(is_sent=True)
 
         # What a mail tells of has to be true: a change that fails sends none.
         transaction.on_commit(send)

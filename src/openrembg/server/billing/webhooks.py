@@ -12,6 +12,7 @@ from openrembg.server.billing.inbox import receive
 from openrembg.server.billing.signature import verify
 from openrembg.server.description import error_response, header_refs, response_ref
 from openrembg.server.errors import BadSignature, NotAnEvent, NotFound
+from openrembg.server.observability.metrics import count_stripe_event
 
 
 class Received(BaseModel):
@@ -32,8 +33,16 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     if secret is None:
         raise NotFound
     now = timezone.now()
-    text = verify(request.body, request.headers.get("Stripe-Signature", ""), secret, now)
-    receive(read_event(text), text, now)
+    try:
+        text = verify(request.body, request.headers.get("Stripe-Signature", ""), secret, now)
+        event = read_event(text)
+    except (BadSignature, NotAnEvent) as error:
+        count_stripe_event("unsigned" if isinstance(error, BadSignature) else "unreadable")
+        raise
+    if receive(event, text, now):
+        count_stripe_event("new", lag_s=now.timestamp() - event.created)
+    else:
+        count_stripe_event("repeated")
     return JsonResponse({"received": True}, headers={"Cache-Control": "no-store"})
 
 

@@ -1,85 +1,57 @@
-"""The one model that this server answers with: loaded once, in the background, never twice."""
+"""What this server answers with: a model of its own, or a Ray cluster's."""
 
-import logging
-import threading
-from collections.abc import Callable
-from typing import Final
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Final, Protocol
 
-from openrembg.matting.errors import InferenceFailed, MattingError
 from openrembg.matting.matter import Matter
+from openrembg.matting.parallel import available_cores
 from openrembg.matting.runtime import load_matter
 from openrembg.matting.weights import find_weights
-from openrembg.server.errors import NotReady
+from openrembg.server.inference.local import LocalBackend
 from openrembg.server.inference.state import State
+from openrembg.server.processes.interpreter import python
 from openrembg.server.settings import Settings
 
-DOES_NOT_RUN: Final = "The model does not run; the server's log says why."
+# What Ray and what it starts may know of this server's environment; secrets of ours are not in it.
+_FOR_RAY: Final = frozenset(
+    "PATH HOME USER LANG TZ TMPDIR LD_LIBRARY_PATH VIRTUAL_ENV".split()  # noqa: SIM905
+)
+_FOR_RAY_BEGINNINGS: Final = (
+    *("LC_", "PYTHON", "RAY_", "CUDA", "NVIDIA_", "NCCL_", "OMP_", "OPENBLAS", "MALLOC_", "SSL_"),
+)
 
-logger = logging.getLogger("openrembg.inference")
 
-
-class Backend:
-    """Loads a Matter in a thread of its own and hands it out once it is warm."""
-
-    def __init__(self, load: Callable[[], Matter]) -> None:
-        self._load = load
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._matter: Matter | None = None
-        self._state = State("loading")
+class Backend(Protocol):
+    """Becomes able to make mattes in the background, and says how far it is."""
 
     def start(self) -> None:
-        """Begin to load, unless that has begun already."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="load-model", daemon=True)
-                self._thread.start()
+        """Begin, unless that has happened already."""
 
     def wait(self, timeout_s: float | None = None) -> State:
-        """Return the state when loading has ended one way or the other, or time is up."""
-        self.start()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-        return self._state
+        """Return the state when it is known whether mattes can be made, or time is up."""
 
     def state(self) -> State:
-        """Return how loading stands."""
-        return self._state
+        """Return how it stands now."""
 
-    def matter(self) -> Matter:
-        """Return the loaded Matter. Raises NotReady while there is none."""
-        self.start()
-        if self._matter is None:
-            raise NotReady(self._state.reason or self._state.status)
-        return self._matter
+    def matter(self, before_waiting: Callable[[], None] | None = None) -> Matter:
+        """Return what makes one picture's matte. Raises NotReady while there is none.
 
-    def _run(self) -> None:
-        try:
-            matter = self._load()
-        except InferenceFailed as error:
-            self._fail(DOES_NOT_RUN, detail=" ".join(str(error).split()))
-        except MattingError as error:
-            self._fail(str(error))
-        except Exception:
-            logger.exception("The model did not load")
-            self._fail("The model did not load; the server's log says why.")
-        else:
-            self._matter = matter
-            # A provider's last word is its precision: `OpenVINO CPU bf16`.
-            precision = matter.provider.rpartition(" ")[2]
-            self._state = State("ready", matter.model, matter.provider, precision)
-            fields = {"model": matter.model, "provider": matter.provider}
-            logger.info("The model is loaded and warm", extra={"fields": fields})
+        before_waiting: what to do first if it is worth waiting for one.
+        """
 
-    def _fail(self, reason: str, detail: str = "") -> None:
-        self._state = State("failed", reason=reason)
-        fields = {"reason": reason} | ({"detail": detail} if detail else {})
-        logger.error("The server has no model", extra={"fields": fields})
+    def stop(self) -> None:
+        """End what was started, when all pictures are answered."""
 
 
 def backend_for(settings: Settings) -> Backend:
     """Return the backend that the settings ask for, not started yet."""
+    return _remote(settings) if settings.inference == "ray" else _local(settings)
 
+
+def _local(settings: Settings) -> Backend:
     def load() -> Matter:
         weights = find_weights(settings.model, settings.models_folder)
         return load_matter(
@@ -89,4 +61,40 @@ def backend_for(settings: Settings) -> Backend:
             threads=settings.threads,
         )
 
-    return Backend(load)
+    return LocalBackend(load)
+
+
+def _remote(settings: Settings) -> Backend:
+    # Not before: a server with a model of its own needs none of this.
+    from openrembg.server.inference.remote import RemoteBackend
+
+    return RemoteBackend(
+        lambda descriptor: bridge_command(settings, descriptor),
+        environment_for_ray(os.environ),
+        settings.ray_timeout_s,
+    )
+
+
+def bridge_command(settings: Settings, descriptor: int) -> list[str]:
+    """Return the command of a bridge. descriptor: of its socket, -1 for one that only deploys."""
+    terms = {
+        "socket": descriptor,
+        "parent": os.getpid(),
+        "address": settings.ray_address or "",
+        "cpus": available_cores(),
+        "deploys": settings.ray_deploy == "on",
+        "timeout_s": settings.ray_timeout_s,
+        "replicas": asdict(settings.replicas),
+        "log_format": settings.log_format,
+        "log_level": settings.log_level,
+    }
+    return python("openrembg.server.inference.bridge_process", json.dumps(terms))
+
+
+def environment_for_ray(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what Ray's processes may see of an environment: nothing that is not named here."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _FOR_RAY or name.startswith(_FOR_RAY_BEGINNINGS)
+    }

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from openrembg.server.errors import Busy, ClientGone
+from openrembg.server.observability.stages import stage
 
 LOOK_FOR_CLIENT_EVERY_S: Final = 0.5
 
@@ -79,7 +80,8 @@ class Slots:
         try:
             if before_waiting is not None and not ticket.called.is_set():
                 before_waiting()
-            self._wait(ticket, client_gone)
+            with stage("queue"):
+                self._wait(ticket, client_gone)
             yield
         finally:
             self._leave(ticket)

@@ -6,10 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What /ready says. reason: why it failed. The three before it are empty until it is ready."""
+    """What /ready says. reason: why it failed. The three before it are empty until it is ready.
+
+    replicas: how many of a cluster's run, None where there is no cluster or that is not known.
+    """
 
     status: Literal["loading", "ready", "failed"]
     model: str = ""
     provider: str = ""
     precision: str = ""
     reason: str = ""
+    replicas: int | None = None

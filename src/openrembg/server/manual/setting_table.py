@@ -12,6 +12,7 @@ from django.utils.translation import gettext, gettext_noop
 from openrembg.server.environment import (
     DATABASE,
     FOLDER,
+    HOST_AND_PORT,
     HOSTS,
     KEY,
     MAIL_ADDRESS,
@@ -80,6 +81,16 @@ _GROUPS: Final = (
         ),
     ),
     (
+        "settings-ray",
+        gettext_noop("Ray cluster"),
+        (
+            *("OPENREMBG_INFERENCE", "OPENREMBG_RAY_ADDRESS", "OPENREMBG_RAY_DEPLOY"),
+            *("OPENREMBG_RAY_MIN_REPLICAS", "OPENREMBG_RAY_MAX_REPLICAS"),
+            *("OPENREMBG_RAY_REPLICA_CPUS", "OPENREMBG_RAY_REPLICA_GPUS"),
+            *("OPENREMBG_RAY_REPLICA_CALLS", "OPENREMBG_RAY_QUEUE", "OPENREMBG_RAY_TIMEOUT_S"),
+        ),
+    ),
+    (
         "settings-callers",
         gettext_noop("Callers and accounts"),
         (
@@ -98,13 +109,18 @@ _GROUPS: Final = (
         gettext_noop("Payments with Stripe"),
         ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_PAGES"),
     ),
-    ("settings-log", gettext_noop("Log"), ("OPENREMBG_LOG_FORMAT", "OPENREMBG_LOG_LEVEL")),
+    (
+        "settings-log",
+        gettext_noop("Log"),
+        ("OPENREMBG_LOG_FORMAT", "OPENREMBG_LOG_LEVEL", "OPENREMBG_TRACES"),
+    ),
 )
 
 # The kinds of settings as `environment` calls them, and as readers of five languages do.
 _KINDS: Final[Mapping[str, str]] = {
     TEXT[0]: gettext_noop("text"),
     FOLDER[0]: gettext_noop("folder"),
+    HOST_AND_PORT[0]: gettext_noop("host and port such as `10.0.0.1:6379`"),
     HOSTS[0]: gettext_noop("host names such as `example.com`, with commas between, or `*`"),
     KEY[0]: gettext_noop("secret text of at least %(chars)s characters"),
     NETWORKS[0]: gettext_noop("networks such as `10.0.0.0/8`, with commas between"),

@@ -14,10 +14,11 @@ from typing import Any, Final, TextIO
 from openrembg.server.processes.membership import place
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+TRACE_ID: Final[ContextVar[str | None]] = ContextVar("trace_id", default=None)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, request id, and a record's `fields`.
+    """One JSON object a line: time, level, logger, message, the request's ids, the record's fields.
 
     Of several processes each adds its number.
     """
@@ -152,7 +153,8 @@ def _time(record: logging.LogRecord) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     fields: dict[str, object] = dict(getattr(record, "fields", {}))
-    request_id, mine = REQUEST_ID.get(), place()
+    mine = place()
     if mine is not None:
         fields = {"process": mine.membership.index, **fields}
-    return {"request_id": request_id, **fields} if request_id else fields
+    ids = {"request_id": REQUEST_ID.get(), "trace_id": TRACE_ID.get()}
+    return {name: value for name, value in ids.items() if value} | fields

@@ -9,15 +9,18 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Final
+
+from openrembg.server.processes.fill import EMPTY, Fill
 
 _WORD_BYTES: Final = 64
 # How many processes were started anew, and the supervisor's process id.
 _HEAD: Final = struct.Struct("=2q")
 # When it was written, by time.monotonic(), which all processes of a machine have in common.
 _TIME: Final = struct.Struct("=d")
-_RECORD: Final = struct.Struct(f"=d5q{_WORD_BYTES}s{_WORD_BYTES}s")
+_NUMBERS: Final = 5 + len(fields(Fill))
+_RECORD: Final = struct.Struct(f"=d{_NUMBERS}q{_WORD_BYTES}s{_WORD_BYTES}s")
 # Who has not written for so long does not take part now: it hangs, or was stopped.
 STALE_S: Final = 10.0
 
@@ -33,6 +36,7 @@ class Standing:
     pixels_in_flight: int
     model: str
     provider: str
+    fill: Fill = EMPTY
 
 
 class Board:
@@ -70,6 +74,7 @@ class Board:
     def write(self, place: int, now: Standing) -> None:
         """Say how the process in a place stands."""
         numbers = (now.pid, now.is_ready, now.computing, now.waiting, now.pixels_in_flight)
+        numbers += astuple(now.fill)
         words = _word(now.model), _word(now.provider)
         self._put(place, _RECORD.pack(time.monotonic(), *map(int, numbers), *words))
 
@@ -89,7 +94,7 @@ class Board:
         since = (time.monotonic() if now is None else now) - STALE_S
         for place in range(self._places):
             record = _RECORD.unpack_from(self._memory, _offset(place))
-            written_at, pid, is_ready, computing, waiting, pixels, model, provider = record
+            written_at, pid, is_ready, computing, waiting, pixels, *fill, model, provider = record
             if pid and written_at >= since:
                 yield (
                     place,
@@ -101,6 +106,7 @@ class Board:
                         pixels_in_flight=pixels,
                         model=_text(model),
                         provider=_text(provider),
+                        fill=Fill(*fill),
                     ),
                 )
 

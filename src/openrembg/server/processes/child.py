@@ -50,7 +50,9 @@ def _serve(membership: Membership) -> int:
 
     backend = service().backend
     # The others serve meanwhile, and nobody waits here for a model, or is told that there is none.
-    if membership.is_late and (state := backend.wait()).status != "ready":
+    # A cluster that is away is away for them too, and this process is there when it comes back.
+    state = backend.wait() if membership.is_late else backend.state()
+    if membership.is_late and OPENREMBG.inference == "local" and state.status != "ready":
         fields = {"fields": {"reason": state.reason}}
         logger.error("A process without a model does not join the others", extra=fields)
         return NO_MODEL

@@ -26,7 +26,7 @@ def share_of(whole: "Settings", index: int) -> "Settings":
     connections = whole.database_connections or USUAL_DATABASE_CONNECTIONS * count
     return replace(
         whole,
-        workers=part(whole.workers or cores, count, index, least=1),
+        workers=part(whole.workers_on(cores), count, index, least=1),
         threads=part(whole.threads or cores, count, index, least=1),
         queue=part(whole.queue, count, index, least=min(whole.queue, 1)),
         pixel_budget=part(whole.pixel_budget, count, index, least=1),

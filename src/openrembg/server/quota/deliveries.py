@@ -10,11 +10,13 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any, Final, cast
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from openrembg.server import sql
 from openrembg.server.errors import AccountGone
+from openrembg.server.observability.metrics import count_credit
 from openrembg.server.quota import counters
 from openrembg.server.quota.counters import Channel, Place, Source
 from openrembg.server.quota.ledger import append, changing, together
@@ -118,4 +120,5 @@ def _return(balance: Balance, hold_id: uuid.UUID) -> bool:
     day = charge.at.astimezone(dt.UTC).date()
     counters.uncount_of_day(balance.pk, charge.key_id, day, source)
     append(balance, LedgerEntry.RETURN, **return_of(charge))
+    transaction.on_commit(partial(count_credit, "returned", source))
     return True

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from openrembg.server.accounts.address import client_block
 from openrembg.server.accounts.asking import Anonymous, Member
+from openrembg.server.observability.requests import note_user
 from openrembg.server.quota.rates import PLENTY, Standing
 from openrembg.server.quota.visits import Visit, visit_for
 from openrembg.server.service import service
@@ -26,6 +27,8 @@ def begin_visit(request: HttpRequest, caller: Anonymous | Member) -> Visit:
     """Return the caller's way through the limits, for the headers to tell of."""
     visit = visit_for(caller, service().rates)
     request.META[_VISIT] = visit
+    if isinstance(caller, Member):
+        note_user(request, caller.payer.user_id)
     return visit
 
 

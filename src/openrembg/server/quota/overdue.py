@@ -17,6 +17,7 @@ from typing import Final
 from django.db.models import Q
 
 from openrembg.server.database import is_trouble
+from openrembg.server.observability.metrics import count_credit_fault
 
 # Twice as long as a living server needs to prolong its deliveries, see quota/receipts.py.
 AGAIN_AFTER_S: Final = 20.0
@@ -100,6 +101,7 @@ def _is_settled(one: uuid.UUID, settle: Callable[[], bool]) -> bool:
             raise
         if one not in _hopeless:
             _hopeless.add(one)
+            count_credit_fault()
             fields = {"charge": str(one)}
             logger.exception("A credit cannot be given back", extra={"fields": fields})
         return False

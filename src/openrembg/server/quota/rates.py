@@ -61,6 +61,11 @@ class Rates:
         self.day = Policy("day", per_day, DAY_S)
         self._storages = storages
 
+    @property
+    def is_away(self) -> bool:
+        """Whether what servers share did not answer, so that this one counts for itself."""
+        return self._storages.is_away
+
     def count_request(self, policy: Policy, subject: str) -> Standing:
         """Count a request for a short-term policy. Raises TooFast when it was one too many."""
         left, standing, _ = self.take(policy, subject)

@@ -22,6 +22,7 @@ from typing import Final
 from django.db import connection
 
 from openrembg.server.database import give_back_connection, is_trouble
+from openrembg.server.observability.metrics import count_credit_fault
 from openrembg.server.quota import deliveries
 from openrembg.server.sending import Receipt
 
@@ -64,6 +65,7 @@ class _Task:
         if self.failures < TRIES:
             return False
         logger.error("A delivery is not written down: given up", extra={"fields": fields})
+        count_credit_fault()
         self.failures = 0
         return True
 
@@ -113,6 +115,16 @@ class Receipts:
         """Return what is being sent, and what has just been."""
         with self._lock:
             return self._expected | set(self._delivered)
+
+    @property
+    def sending(self) -> int:
+        """How many charged pictures are on their way."""
+        return len(self._expected)
+
+    @property
+    def unwritten(self) -> int:
+        """How many of which it is known what became of them, and not written down."""
+        return len(self._delivered) + len(self._failed)
 
     def stop(self) -> None:
         """Write down what was told, then end; not for longer than a few seconds."""

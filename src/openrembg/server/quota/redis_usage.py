@@ -59,16 +59,26 @@ end
 return {{values, words, counted}}
 """
 
-# KEYS: the version, then what is written and, beyond the values, what is deleted.
-# ARGV: the version of the values, the one that may be replaced whatever it is, then the values.
+# KEYS: the version, the known windows, then what is written and, beyond the values, deleted.
+# ARGV: the version of the values, the one that may be replaced whatever it is, what the names of
+# both counters begin with, then the values. What is replaced may tell of windows that the database
+# has not: it was restored to an earlier state. Their counters, which we wrote, are deleted.
 _WRITE: Final = """
-local stored = redis.call('MGET', KEYS[1])[1]
+local stored, known = unpack(redis.call('MGET', KEYS[1], KEYS[2]))
 if stored and stored ~= ARGV[2] and #stored < 16 and string.find(stored, '^%d+$')
     and tonumber(stored) > tonumber(ARGV[1]) then
   return 0
 end
+if stored == ARGV[2] then
+  for text in string.gmatch(known or '', '%S+') do
+    local word = string.match(text, '^[^;]+')
+    if word and (word == text or string.sub(text, -2) == ';1') then
+      redis.call('DEL', ARGV[3] .. word, ARGV[4] .. word)
+    end
+  end
+end
 for i = 2, #KEYS do
-  if ARGV[i + 1] then redis.call('SET', KEYS[i], ARGV[i + 1]) else redis.call('DEL', KEYS[i]) end
+  if ARGV[i + 3] then redis.call('SET', KEYS[i], ARGV[i + 3]) else redis.call('DEL', KEYS[i]) end
 end
 return 1
 """
@@ -90,6 +100,11 @@ class SharedUsage:
         )
         self._read_script = self._client.register_script(_READ)
         self._write_script = self._client.register_script(_WRITE)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis failed when it was last asked."""
+        return self._breaker.is_away
 
     def usage(self, user_id: int, standing: Standing, asked: Collection[str]) -> Usage | None:
         """Return what a user has and has used, the windows asked for included; None: gone.
@@ -126,6 +141,10 @@ class SharedUsage:
             self.rewrite(balances)
         except FAILURES as error:
             self._breaker.failed(error)
+
+    def empty(self) -> None:
+        """Delete all that the Redis database has, others' keys too. Raises one of FAILURES."""
+        self._patient.flushdb()
 
     def rewrite(self, balances: QuerySet[Balance]) -> int:
         """Write some users whatever stands there, and return how many. Raises one of FAILURES."""
@@ -170,7 +189,8 @@ class SharedUsage:
         texts = dict(keys.written(user_id, usage))
         kept = {name: text for name, text in texts.items() if text is not None}
         names = (keys.version(user_id), *kept, *(texts.keys() - kept.keys()))
-        self._write_script(names, (usage.standing.version, replaces, *kept.values()), client=client)
+        before = (usage.standing.version, replaces, *keys.counters(user_id))
+        self._write_script(names, (*before, *kept.values()), client=client)
 
     def _forget(self, user_id: int) -> None:
         """Delete what was written of a user; counters that other tools wrote are theirs."""
@@ -219,15 +239,17 @@ def publish_plan(plan_id: int) -> None:
         shared.republish(Balance.objects.filter(plan=plan_id))
 
 
-def rebuild_all() -> int:
+def rebuild_all(*, empties: bool = False) -> int:
     """Write every user into Redis, whatever stands there; return how many there are.
 
-    Counters that other tools wrote stay. Raises RedisUnusable.
+    Counters that other tools wrote stay. empties: nothing stays. Raises RedisUnusable.
     """
     shared = shared_usage()
     if shared is None:
         raise RedisUnusable("There is no Redis to write to: REDIS_URL is not set.")
     try:
+        if empties:
+            shared.empty()
         return shared.rewrite(Balance.objects.all())
     except FAILURES as error:
         # The class alone: the message may hold the address, and that a password.

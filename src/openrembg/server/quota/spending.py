@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, cast
 
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 
 from openrembg.server import sql
 from openrembg.server.errors import AccountGone, KeyCap, MonthlyLimit
+from openrembg.server.observability.metrics import count_credit
 from openrembg.server.quota import counters, deliveries, receipts
 from openrembg.server.quota.balances import save_balance
 from openrembg.server.quota.counters import Channel, Place, Source
@@ -155,6 +156,7 @@ def release(hold: Hold) -> bool:
             if not _claim(hold.id):
                 return False
             _let_go(balance, hold)
+            transaction.on_commit(partial(count_credit, "released", hold.source))
             return True
     except AccountGone:
         return False

@@ -25,6 +25,11 @@ class Storages:
         self._shared = shared
         self._breaker = Breaker(_LOST, _BACK, try_again_after_s)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the shared counts failed when they were last asked."""
+        return self._breaker.is_away
+
     def call(self, operation: Callable[[Storage], T]) -> tuple[T, Storage]:
         """Run an operation and return its result and the storage that it ran on."""
         shared = self._shared

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal, Protocol
 
 from django.conf import settings
@@ -17,6 +18,8 @@ from limits.storage import Storage
 
 from openrembg.server.accounts.asking import Anonymous, Member
 from openrembg.server.errors import DailyLimit, KeyCap, MonthlyLimit
+from openrembg.server.observability.metrics import CreditEvent, count_credit
+from openrembg.server.observability.stages import stage
 from openrembg.server.quota import ledger, spending
 from openrembg.server.quota.rates import MINUTE_S, PLENTY, Policy, Rates, Standing
 from openrembg.server.quota.receipts import Receipts
@@ -121,12 +124,16 @@ class AnonymousVisit:
     def charge(self, receipts: Receipts | None) -> None:
         """Leave it counted; it is given back when the picture was not sent."""
         if receipts is not None:
-            self.receipt = receipts.for_unit(self.release)
+            self.receipt = receipts.for_unit(partial(self._give_back, "returned"))
 
     def release(self) -> None:
         """Give the cut-out back, if it is still held."""
+        self._give_back("released")
+
+    def _give_back(self, event: CreditEvent) -> None:
         if not self._holds:
             return
+        count_credit(event, self.source)
         policy, standing = self.rates.day, self._seen["day"]
         self.rates.give_back(policy, self.block, self._held_in)
         self._holds = False
@@ -180,9 +187,9 @@ class MemberVisit:
     def hold(self) -> Iterator[Held]:
         """Hold one credit. Raises MonthlyLimit or KeyCap when none is left."""
         lasts = dt.timedelta(seconds=settings.OPENREMBG.request_timeout_s)
-        held = HeldCredit(
-            spending.reserve(self.member.payer, self.now, lasts, self.member.balance), self
-        )
+        with stage("reserve"):
+            hold = spending.reserve(self.member.payer, self.now, lasts, self.member.balance)
+        held = HeldCredit(hold, self)
         self.count(1)
         try:
             yield held

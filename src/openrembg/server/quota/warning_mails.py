@@ -22,6 +22,7 @@ from django.utils import translation
 
 from openrembg.server.accounts import mail
 from openrembg.server.accounts.models import User
+from openrembg.server.observability.metrics import count_mail
 from openrembg.server.quota.cycles import present_cycle
 from openrembg.server.quota.models import UsageWarning
 from openrembg.server.quota.remainder import remainder
@@ -82,7 +83,9 @@ def _sent(message: EmailMessage) -> Ending:
         # SMTPException is an OSError too.
         fields = {"mail": TEMPLATE, "error": type(error).__name__}
         logger.error("A mail could not be sent", extra={"fields": fields})
+        count_mail(is_sent=False)
         return "refused" if isinstance(error, REFUSALS) else "away"
+    count_mail(is_sent=True)
     return "sent"
 
 

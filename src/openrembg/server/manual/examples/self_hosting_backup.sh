@@ -1,8 +1,3 @@
-cd /srv/openrembg
-cp -p secret_key /backup/secret_key
-python3 - <<'PYTHON'
-import sqlite3
-
-with sqlite3.connect("/backup/openrembg.db") as copy:
-    sqlite3.connect("openrembg.db").backup(copy)
-PYTHON
+export OPENREMBG_DATA_DIR=/srv/openrembg
+openrembg admin backup /backup/openrembg.db
+cp -p /srv/openrembg/secret_key /backup/secret_key
