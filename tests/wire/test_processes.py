@@ -109,7 +109,10 @@ def test_both_processes_answer_and_are_counted_as_one(pair: Service) -> None:
     seen = metrics(pair)
     assert seen[health] == before + asked
     assert (seen["openrembg_processes"], seen["openrembg_ready"]) == (2, 1)
-    assert seen["openrembg_computing"] == 0
+    assert (seen["openrembg_workers"], seen["openrembg_computing"]) == (2, 0)
+    assert seen["openrembg_queue_limit"] == 300
+    assert seen["openrembg_spool_limit_bytes"] == 4096 * 1024 * 1024
+    assert 1 <= seen["openrembg_connections"] <= seen["openrembg_connections_limit"] == 1000
     for process in ("0", "1", "supervisor"):
         assert seen[f'process_resident_memory_bytes{{process="{process}"}}'] > 0
 
@@ -126,10 +129,14 @@ def test_a_hundred_at_once_get_as_many_pictures_as_there_are_credits(
     home: House, pair: Service
 ) -> None:
     key = home.member(included=12)
+    charged = 'openrembg_credits_total{event="charged",source="included"}'
+    before = metrics(pair)[charged]
     answers = ask_at_once([pair.port], 100, SMALL, {"X-Api-Key": key})
     assert Counter(answer.status for answer in answers) == {200: 12, 429: 88}
     assert sum(int(answer.headers["x-credits-charged"]) for answer in answers) == 12
     assert usage(pair, key)["api_usage"] == 12
+    # Both processes' counts, whichever is asked.
+    assert metrics(pair)[charged] == before + 12
     assert home.reservations() == 0
 
 
