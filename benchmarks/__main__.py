@@ -23,6 +23,8 @@ from benchmarks.rates import (
     measure_rates,
     rate_table,
 )
+from benchmarks.ray_costs import measure_ray_costs, ray_costs_table
+from benchmarks.sizing import measure_sizing, sizing_tables
 from benchmarks.slow import measure_slow, slow_table
 from benchmarks.soak import measure_soak, soak_table
 from benchmarks.table import table
@@ -51,7 +53,7 @@ def sizes(text: str) -> tuple[float, ...]:
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
-    """Parse the command line; no part named means all of them."""
+    """Parse the command line; no part named means all that need no extra."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1 and 9 MP, few rounds: minutes")
     parser.add_argument("--library", action="store_true", help="latency of one photo at a time")
@@ -72,12 +74,20 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--pages", action="store_true", help="first paint of the pages (needs Chromium)"
     )
+    parser.add_argument(
+        "--ray", action="store_true", help="what Ray Serve costs and brings (needs the extra ray)"
+    )
+    parser.add_argument(
+        "--sizing",
+        action="store_true",
+        help="what a picture costs processor, database and network (needs PostgreSQL and Redis)",
+    )
     parser.add_argument("--megapixels", type=sizes, help="sizes of the photos, as 1,9,40,100")
     parser.add_argument("--repeats", type=int, help="measure each size so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value here too")
     chosen = parser.parse_args(words)
     if not any(getattr(chosen, part) for part in PARTS):
-        vars(chosen).update(dict.fromkeys(PARTS, True))
+        vars(chosen).update(dict.fromkeys(PARTS.keys() - WITH_EXTRA, True))
     return chosen
 
 
@@ -218,6 +228,21 @@ def _pages(chosen: argparse.Namespace) -> dict[str, Any]:
     return {"pages": [asdict(page) for page in pages]}
 
 
+def _ray(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## Mattes by Ray Serve\n", flush=True)
+    costs = measure_ray_costs(PHOTOS, quick=chosen.quick)
+    print(ray_costs_table(costs), end="\n\n", flush=True)
+    return asdict(costs)
+
+
+def _sizing(chosen: argparse.Namespace) -> dict[str, Any]:
+    print("## What a picture costs\n", flush=True)
+    found = measure_sizing(PHOTOS, quick=chosen.quick)
+    for one in sizing_tables(found):
+        print(one, end="\n\n", flush=True)
+    return asdict(found)
+
+
 PARTS: Final = {
     "library": _library,
     "server": _server,
@@ -227,7 +252,11 @@ PARTS: Final = {
     "overhead": _overhead,
     "webhooks": _webhooks,
     "pages": _pages,
+    "ray": _ray,
+    "sizing": _sizing,
 }
+# Only when asked for: it takes more than the locked requirements.
+WITH_EXTRA: Final = frozenset({"ray", "sizing"})
 WITH_PEER: Final = ("library", "server", "load", "setup")
 
 

@@ -36,6 +36,7 @@ class Job:
     seconds: float
     most: int
     timeout_s: float
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Run:
 
     def _post(self, connection: http.client.HTTPConnection) -> tuple[int, float, str]:
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        connection.request("POST", self._job.path, self._body, kind)
+        connection.request("POST", self._job.path, self._body, {**kind, **self._job.headers})
         response = connection.getresponse()
         response.read()
         pause_s = min(float(response.headers.get("Retry-After", 1)), LONGEST_PAUSE_S)

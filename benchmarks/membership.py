@@ -59,7 +59,7 @@ class Membership:
 
 def measure_membership(usage_keys: int, requests: int) -> Membership:
     """Ask a server for usage in each way, `requests` times each, while its scan runs."""
-    with tempfile.TemporaryDirectory() as folder, _redis(Path(folder)) as (redis, redis_url):
+    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as (redis, redis_url):
         data = Path(folder) / "data"
         seed = _seed(data, redis_url, usage_keys // KEYS_A_USER)
         with our_server(data, model=SHIPPED, redis_url=redis_url) as server:
@@ -134,7 +134,8 @@ def _ask(name: str, job: Job) -> Mode:
 
 
 @contextlib.contextmanager
-def _redis(folder: Path) -> Iterator[tuple[Redis, str]]:
+def redis_server(folder: Path) -> Iterator[tuple[Redis, str]]:
+    """Run an empty redis-server that writes nothing to disk; yield a client and its address."""
     program = shutil.which("redis-server")
     if program is None:
         raise BenchmarkFailed("redis-server is not installed.")

@@ -70,7 +70,7 @@ def test_another_data_folder_is_named_before_the_verb(openrembg: Run, tmp_path: 
     folder = str(tmp_path / "other")
     for arguments in (("create-user", "ada@example.com"), ("create-key", "ada@example.com")):
         assert openrembg("admin", "--data-dir", folder, *arguments).returncode == 0
-    assert b"There is no user" in openrembg("admin", "usage", "ada@example.com").stderr
+    assert b"There is no database at" in openrembg("admin", "usage", "ada@example.com").stderr
     assert (tmp_path / "other" / "openrembg.db").exists()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `openrembg remove`, `serve`, `models`, `doctor`, `admin`.
+"""The command line: `openrembg remove`, `serve`, `models`, `doctor`, `admin`, `deploy-replicas`.
 
 One file a verb. A verb imports what it needs when it runs, so that `--help` and shell completion
 answer at once.
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from openrembg.cli.admin import admin
+from openrembg.cli.deploy_replicas import deploy_replicas
 from openrembg.cli.doctor import doctor
 from openrembg.cli.models import models
 from openrembg.cli.remove import remove
@@ -48,6 +49,7 @@ app.command()(serve)
 app.add_typer(models, name="models")
 app.command()(doctor)
 app.add_typer(admin, name="admin")
+app.command()(deploy_replicas)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from openrembg.cli.admin_backup import backup
 from openrembg.cli.admin_credits import grant, set_plan, take_back
 from openrembg.cli.admin_keys import create_key, create_token, list_keys, revoke_key
 from openrembg.cli.admin_ledger import rebuild_redis, verify_ledger
@@ -62,3 +63,4 @@ admin.command()(complete_purchase)
 admin.command()(replay_stripe)
 admin.command()(verify_ledger)
 admin.command()(rebuild_redis)
+admin.command()(backup)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openrembg.cli.admin_database import Email, find_user, opened
+from openrembg.cli.admin_database import Email, find_user, found, opened
 from openrembg.cli.terminal import print_table, shown
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def usage(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show a user's plan, credits and usage."""
-    with opened():
+    with opened(found):
         from openrembg.server.quota.verify import one_state
 
         user = find_user(email)
