@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -85,6 +86,22 @@ def marked(mark: str) -> set[int]:
 def alive(pids: set[int]) -> dict[int, str]:
     """Return those of the processes that have not ended, and their commands."""
     return {pid: _command(pid) for pid in pids if _command(pid)}
+
+
+def born(pids: set[int]) -> set[tuple[int, str]]:
+    """Return those that have not ended, with when they were born: numbers are used again."""
+    since = {
+        pid: _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split() for pid in alive(pids)
+    }
+    return {(pid, fields[19]) for pid, fields in since.items() if fields}
+
+
+def wait_for_the_end_of(started: set[tuple[int, str]], mark: str) -> None:
+    """Wait until none of some processes, and none with a mark, is left; fail naming those."""
+    deadline = time.monotonic() + 90
+    while left := born(marked(mark)) | (started & born({pid for pid, _ in started})):
+        assert time.monotonic() < deadline, alive({pid for pid, _ in left})
+        time.sleep(0.1)
 
 
 def computed_s(pids: list[int]) -> float:

@@ -16,10 +16,12 @@ from PIL import Image
 from ray_service import (
     RAY_S,
     alive,
+    born,
     family,
     marked,
     metric,
     replicas,
+    wait_for_the_end_of,
     wait_until_ready,
 )
 
@@ -158,11 +160,11 @@ def test_a_second_replica_comes_for_a_load_that_lasts(scene: Scene) -> None:
 
 
 def test_nothing_is_left_when_the_server_has_ended(scene: Scene) -> None:
-    started = everything_of(scene.ray)
-    assert any("gcs_server" in command for command in alive(started).values())
+    assert any("gcs_server" in command for command in alive(everything_of(scene.ray)).values())
+    started = born(everything_of(scene.ray))
     scene.ray.process.terminate()
     assert scene.ray.process.wait(60) == 0
-    wait_until(lambda: not alive(started | marked(MARK)), 60)
+    wait_for_the_end_of(started, MARK)
     assert "Traceback" not in scene.ray.text()
 
 
@@ -174,10 +176,10 @@ def test_nothing_is_left_when_the_server_was_killed(scene: Scene) -> None:
 
     # As early as that: nobody has told anybody yet what is to be ended.
     wait_until(has_ray, RAY_S)
-    started = everything_of(killed)
+    started = born(everything_of(killed))
     killed.process.kill()
     killed.process.wait()
-    wait_until(lambda: not alive(started | marked(MARK)), 60)
+    wait_for_the_end_of(started, MARK)
 
 
 def everything_of(server: Service) -> set[int]:

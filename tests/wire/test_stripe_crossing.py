@@ -92,7 +92,7 @@ def test_a_period_that_was_told_to_end_leaves_what_is_in_flight_in_it(
 def in_flight(
     house: StripeHouse, server: Service, member: Member, end: int
 ) -> Iterator[list[Seen]]:
-    """Ask for six large pictures, and go on after `end`, when four of them are in the making.
+    """Ask for six large pictures, and go on after `end`, with four in the making and two refused.
 
     The server is halted in between, so that none of them is ready before. Their answers are in the
     list once the block is over.
@@ -101,8 +101,14 @@ def in_flight(
     sender = threading.Thread(
         target=lambda: late.extend(ask_at_once([server.port], 6, LARGE, {"X-Api-Key": member.key}))
     )
+
+    def refused() -> int:
+        return server.text().count('"status": 429')
+
+    before = refused()
     sender.start()
     wait_until(lambda: house.rows("SELECT count(*) FROM quota_reservation") == [(4,)], 5)
+    wait_until(lambda: refused() == before + 2, 5)
     server.process.send_signal(signal.SIGSTOP)
     assert time.time() < end, "The machine was too slow for this test."
     time.sleep(end + 0.1 - time.time())

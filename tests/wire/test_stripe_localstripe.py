@@ -17,13 +17,13 @@ from stripe_house import (
     ask,
     stripe_house,
     tell,
-    wait_until,
     window,
 )
 
 from crowd import ask_at_once
 from fakes.stripe_events import OLD, Stripe
 from forms import form, photo
+from houses import wait_until
 from pictures import picture
 from services import Service
 
